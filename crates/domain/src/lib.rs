@@ -1,0 +1,20 @@
+//! The words and rules of CryptoPay Auth.
+//!
+//! Everything here is a value or a pure function of facts and a moment. There is no I/O, no clock, no
+//! randomness, no async and no logging: that is what lets every rule be tested alone.
+
+pub mod display_name;
+pub mod email;
+pub mod environment;
+pub mod id;
+pub mod permission;
+pub mod timestamp;
+pub mod username;
+
+pub use display_name::DisplayName;
+pub use email::EmailAddress;
+pub use environment::Environment;
+pub use id::{ApiKeyId, SessionId, UserId};
+pub use permission::{Permission, PermissionSet};
+pub use timestamp::Timestamp;
+pub use username::Username;
