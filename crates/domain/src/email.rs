@@ -74,9 +74,15 @@ mod tests {
         for good in ["your-email@example.com", "a+b@sub.example.co", "Jörg@exämple.de"] {
             assert_eq!(EmailAddress::parse(good).unwrap().as_str(), good);
         }
-        for bad in
-            ["", "plain", "a@b", "a@[127.0.0.1]", "A <a@example.com>", "\"a b\"@example.com", "a@example.com\n"]
-        {
+        for bad in [
+            "",
+            "plain",
+            "a@b",
+            "a@[127.0.0.1]",
+            "A <a@example.com>",
+            "\"a b\"@example.com",
+            "a@example.com\n",
+        ] {
             assert_eq!(EmailAddress::parse(bad), Err(EmailAddressError::Syntax), "{bad:?}");
         }
         let long = format!("{}@example.com", "x".repeat(250));
