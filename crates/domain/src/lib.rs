@@ -4,6 +4,7 @@
 //! randomness, no async and no logging: that is what lets every rule be tested alone.
 
 pub mod api_key;
+pub mod client_address;
 pub mod display_name;
 pub mod email;
 pub mod environment;
@@ -16,6 +17,7 @@ pub mod timestamp;
 pub mod user;
 pub mod username;
 
+pub use client_address::{ClientAddress, ClientNetwork};
 pub use display_name::DisplayName;
 pub use email::EmailAddress;
 pub use environment::Environment;

@@ -1,1 +1,92 @@
-//! Not yet.
+//! The HTTP face of CryptoPay Auth: actix-web over the auth core.
+//!
+//! | to read about | see |
+//! |---|---|
+//! | which routes there are and who may use them | [`routes`] |
+//! | how a request is let in, and in which order it is refused | [`gate`] |
+//! | what every answer carries | [`envelope`] |
+//! | how errors look | [`error`] |
+//! | how bodies are read | [`body`], [`fields`], [`json_object`] |
+//!
+//! Architecture invariant: there is no rule about accounts, credentials or keys here. A handler reads its
+//! body, asks the auth core, and writes the answer; authority is settled before it runs.
+//!
+//! ```no_run
+//! # use cryptopay_auth::Auth;
+//! use actix_web::HttpServer;
+//! use cryptopay_http::{HttpConfig, app};
+//!
+//! # async fn serve(auth: Auth) -> std::io::Result<()> {
+//! let config = HttpConfig::new(0x5eed);
+//! HttpServer::new(move || app(auth.clone(), config.clone())).bind("127.0.0.1:8080")?.run().await
+//! # }
+//! ```
+
+mod access_log;
+mod api_key;
+mod authority;
+mod body;
+mod client_address;
+mod config;
+mod cors;
+mod cursor;
+mod docs;
+mod envelope;
+mod error;
+mod extract;
+mod fields;
+mod gate;
+mod health;
+mod json_object;
+mod login;
+mod openapi;
+mod paseto_keys;
+mod password;
+mod payment_order;
+mod profile;
+mod query;
+mod register;
+mod request_facts;
+mod request_id;
+mod routes;
+mod session;
+mod token;
+mod unread_body;
+mod user;
+mod verify;
+
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, Error};
+use cryptopay_auth::Auth;
+
+pub use access_log::ACCESS_LOG_TARGET;
+pub use body::MAX_BODY;
+pub use config::HttpConfig;
+pub use error::{ApiError, Challenge};
+pub use fields::FieldProblems;
+pub use openapi::openapi_document;
+pub use request_id::{RequestIds, X_REQUEST_ID};
+
+/// The whole application, for `HttpServer::new` and for `actix_web::test::init_service` alike.
+pub fn app(
+    auth: Auth,
+    config: HttpConfig,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>,
+> {
+    App::new().wrap(envelope::Envelope::new(&config)).configure(configure(auth, config))
+}
+
+/// The routes alone. [`app`] puts around them what every answer carries.
+fn configure(auth: Auth, config: HttpConfig) -> impl FnOnce(&mut ServiceConfig) {
+    move |service| {
+        routes::register(&auth, service);
+        docs::register(service);
+        service.app_data(Data::new(auth)).app_data(Data::new(config)).default_service(fn_service(
+            |request: ServiceRequest| async {
+                Ok(unread_body::refuse(request, ApiError::RouteNotFound).await)
+            },
+        ));
+    }
+}

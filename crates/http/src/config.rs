@@ -1,0 +1,24 @@
+//! What the HTTP face must be told.
+
+use ipnet::IpNet;
+
+use crate::request_id::RequestIds;
+
+/// The settings of the HTTP face. Clones share the counter of request ids.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// The origins whose pages may call from a browser, such as `https://shop.example.com`; none by default.
+    pub cors_origins: Vec<String>,
+    /// The proxies whose `X-Forwarded-For` or `Forwarded` is believed; none by default.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where request ids come from.
+    pub request_ids: RequestIds,
+}
+
+impl HttpConfig {
+    /// No CORS, no proxies; `instance` is a random number, another one in each process.
+    #[must_use]
+    pub fn new(instance: u64) -> Self {
+        Self { cors_origins: Vec::new(), trusted_proxies: Vec::new(), request_ids: RequestIds::new(instance) }
+    }
+}

@@ -1,0 +1,206 @@
+//! The middleware of each route: resolves authority before anything else of the request is looked at, then
+//! reads the body. Handlers run behind it and never check a credential themselves.
+//!
+//! The order of refusals is the contract's: 401, 503, 403, 413, 415, `INVALID_JSON`, `VALIDATION_ERROR`.
+
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::{Error, HttpMessage, ResponseError};
+use cryptopay_auth::{Auth, Failure, Principal};
+use futures_util::future::LocalBoxFuture;
+use tracing::Instrument;
+
+use crate::authority::{self, Authority};
+use crate::body::{self, BodyBytes};
+use crate::error::ApiError;
+use crate::fields::{FieldProblems, NoFields};
+use crate::query::Query;
+use crate::request_facts::RequestFacts;
+use crate::routes::{BodyRule, RouteRow};
+use crate::unread_body;
+
+/// Guards one route of the table.
+pub(crate) struct Gate {
+    auth: Auth,
+    row: &'static RouteRow,
+}
+
+/// [`Gate`] in front of a handler.
+pub(crate) struct Gated<S> {
+    handler: Rc<S>,
+    auth: Auth,
+    row: &'static RouteRow,
+}
+
+impl Gate {
+    /// The gate of the route `row`.
+    pub(crate) fn new(auth: Auth, row: &'static RouteRow) -> Self {
+        Self { auth, row }
+    }
+}
+
+impl<S> Transform<S, ServiceRequest> for Gate
+where
+    S: Service<
+            ServiceRequest,
+            Response = ServiceResponse,
+            Error = Error,
+            Future = LocalBoxFuture<'static, Result<ServiceResponse, Error>>,
+        > + 'static,
+{
+    type Response = ServiceResponse;
+    type Error = Error;
+    type InitError = ();
+    type Transform = Gated<S>;
+    type Future = Ready<Result<Gated<S>, ()>>;
+
+    fn new_transform(&self, handler: S) -> Self::Future {
+        ready(Ok(Gated { handler: Rc::new(handler), auth: self.auth.clone(), row: self.row }))
+    }
+}
+
+impl<S> Service<ServiceRequest> for Gated<S>
+where
+    S: Service<
+            ServiceRequest,
+            Response = ServiceResponse,
+            Error = Error,
+            Future = LocalBoxFuture<'static, Result<ServiceResponse, Error>>,
+        > + 'static,
+{
+    type Response = ServiceResponse;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<ServiceResponse, Error>>;
+
+    forward_ready!(handler);
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        if let Some(verdict) = self.judge_from_memory(&mut request) {
+            return match verdict {
+                Ok(()) => self.handler.call(request),
+                Err(error) => Box::pin(ready(Ok(request.into_response(error.error_response())))),
+            };
+        }
+        let (handler, auth, row) = (Rc::clone(&self.handler), self.auth.clone(), self.row);
+        let span = span_of(row, &request);
+        let answering = async move {
+            match admit(&auth, row, &mut request).await {
+                Ok(left) => Ok(unread_body::hold(handler.call(request).await?, left)),
+                Err(error) => Ok(unread_body::refuse(request, error).await),
+            }
+        };
+        Box::pin(answering.instrument(span))
+    }
+}
+
+impl<S> Gated<S> {
+    /// The hot path: a remembered credential on a route that answers from memory, and no body. Nothing is
+    /// awaited there and nothing is logged, so it goes without a span and without a task of its own.
+    fn judge_from_memory(&self, request: &mut ServiceRequest) -> Option<Result<(), ApiError>> {
+        if self.row.authority != Authority::AnyCredential || has_payload(request) {
+            return None;
+        }
+        let bearer = authority::bearer(request.headers()).ok()?;
+        let principal = self.auth.authenticate_cached(bearer)?;
+        let query = Query::read(request.query_string());
+        let verdict = self.row.authority.judge(&principal, query.asked_permission());
+        note(request, |facts| {
+            facts.route = self.row.path;
+            facts.principal = Some(principal);
+        });
+        Some(verdict.and_then(|()| refuse_any(query.problems(self.row.query))))
+    }
+}
+
+/// Decides whether a request reaches its handler. What is left of a body that nobody wants is returned.
+async fn admit(
+    auth: &Auth,
+    row: &'static RouteRow,
+    request: &mut ServiceRequest,
+) -> Result<Option<Payload>, ApiError> {
+    note(request, |facts| facts.route = row.path);
+    let query = Query::read(request.query_string());
+    if row.authority.is_protected() {
+        let principal = authenticate(auth, request).await?;
+        note(request, |facts| facts.principal = Some(Arc::clone(&principal)));
+        row.authority.judge(&principal, query.asked_permission())?;
+    }
+    let problems = query.problems(row.query);
+    match row.body {
+        BodyRule::Ignored => {
+            refuse_any(problems)?;
+            return Ok(unread_body::drain(request).await);
+        }
+        BodyRule::Nothing => {
+            let body = read_body(request).await?;
+            body::parse::<NoFields>(body.as_ref(), problems)?;
+        }
+        BodyRule::Optional | BodyRule::Required => {
+            let body = read_body(request).await?;
+            if body.is_none() && row.body == BodyRule::Required {
+                return Err(ApiError::InvalidJson("The body is empty. Send a JSON object.".into()));
+            }
+            // Told together with the problems of the body, which only the handler's type knows.
+            note(request, |facts| facts.query_problems = problems);
+            if let Some(body) = body {
+                request.extensions_mut().insert(body);
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn authenticate(auth: &Auth, request: &ServiceRequest) -> Result<Arc<Principal>, ApiError> {
+    let bearer = authority::bearer(request.headers())?;
+    if let Some(principal) = auth.authenticate_cached(bearer) {
+        return Ok(principal);
+    }
+    auth.authenticate(bearer).await.map_err(|failure| match failure {
+        Failure::Rejected(rejection) => authority::refusal(auth, rejection),
+        Failure::Unavailable { retry_after } => ApiError::Overloaded { retry_after },
+        Failure::Fault => ApiError::Internal,
+    })
+}
+
+/// Reads the body; what it leaves unread goes back to the request.
+async fn read_body(request: &mut ServiceRequest) -> Result<Option<BodyBytes>, ApiError> {
+    let mut payload = request.take_payload();
+    let body = body::read(request.headers(), &mut payload).await;
+    request.set_payload(payload);
+    body
+}
+
+fn has_payload(request: &mut ServiceRequest) -> bool {
+    let payload = request.take_payload();
+    let has_any = !matches!(payload, Payload::None);
+    if has_any {
+        request.set_payload(payload);
+    }
+    has_any
+}
+
+fn note(request: &ServiceRequest, change: impl FnOnce(&mut RequestFacts)) {
+    if let Some(facts) = request.extensions_mut().get_mut::<RequestFacts>() {
+        change(facts);
+    }
+}
+
+fn refuse_any(problems: FieldProblems) -> Result<(), ApiError> {
+    if problems.is_empty() { Ok(()) } else { Err(ApiError::Validation(problems)) }
+}
+
+/// What everything logged on the way to the answer belongs to.
+fn span_of(row: &RouteRow, request: &ServiceRequest) -> tracing::Span {
+    let extensions = request.extensions();
+    let Some(facts) = extensions.get::<RequestFacts>() else { return tracing::Span::none() };
+    tracing::info_span!(
+        "request",
+        method = request.method().as_str(),
+        route = row.path,
+        request_id = facts.id.shown(),
+        id = %facts.id.own,
+    )
+}

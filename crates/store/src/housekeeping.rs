@@ -1,0 +1,69 @@
+//! Clearing away what nobody needs any more, so that no table grows for ever.
+
+use std::time::Duration;
+
+use cryptopay_domain::Timestamp;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::moment::At;
+use crate::schema::{api_keys, audit_events, installation, revocations, sessions};
+use crate::{Store, StoreError};
+
+/// Rows removed at a time, so that no other write waits long.
+const PIECE: i64 = 500;
+
+/// What was cleared away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Sessions that ended or expired.
+    pub sessions: usize,
+    /// API keys that are no longer listed.
+    pub api_keys: usize,
+    /// Feed rows whose tokens have all expired.
+    pub revocations: usize,
+    /// Audit events that are older than they are kept.
+    pub audit_events: usize,
+}
+
+impl Cleared {
+    /// All rows together.
+    #[must_use]
+    pub const fn total(self) -> usize {
+        self.sessions + self.api_keys + self.revocations + self.audit_events
+    }
+}
+
+/// Removes one piece of the rows that a filter finds, by their keys.
+macro_rules! clear_piece {
+    ($store:expr, $table:ident, $id:ty, $filter:expr) => {
+        writing!($store, |conn| {
+            let ids: Vec<$id> =
+                $table::table.filter($filter).select($table::id).limit(PIECE).load(conn).await?;
+            Ok(diesel::delete($table::table.filter($table::id.eq_any(ids))).execute(conn).await?)
+        })?
+    };
+}
+
+impl Store {
+    /// Clears away one piece of each table; call again while [`Cleared::total`] is not zero.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn clear_away(&self, now: Timestamp, audit_kept: Duration) -> Result<Cleared, StoreError> {
+        let longest: i64 = reading!(self, |conn| {
+            Ok(installation::table.select(installation::longest_access_ttl).first(conn).await?)
+        })?;
+        // A session is needed for as long as one of its access tokens may be checked in the store.
+        let over = At(now.before(Duration::from_secs(u64::try_from(longest).unwrap_or(0) + 300)));
+        let audit_over = At(now.before(audit_kept));
+        let ended: usize = clear_piece!(self, sessions, String, sessions::ended_at.lt(Some(over)));
+        let expired: usize = clear_piece!(self, sessions, String, sessions::expires_at.lt(over));
+        Ok(Cleared {
+            sessions: ended + expired,
+            api_keys: clear_piece!(self, api_keys, String, api_keys::listed_until.lt(Some(At(now)))),
+            revocations: clear_piece!(self, revocations, i64, revocations::forget_after.lt(At(now))),
+            audit_events: clear_piece!(self, audit_events, i64, audit_events::occurred_at.lt(audit_over)),
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! Login sessions.
+
+use cryptopay_domain::page::{Direction, Position};
+use cryptopay_domain::session::{EarlierUses, RefreshLine};
+use cryptopay_domain::{Page, PageRequest, Session, SessionId, Timestamp, UserId};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::audit::{AuditEvent, AuditQueries};
+use crate::moment::{At, at};
+use crate::revocation::{Revocation, RevocationQueries, Revoked};
+use crate::schema::{sessions, users};
+use crate::user::UserQueries;
+use crate::{Store, StoreError};
+
+/// A login whose password has been verified, to be written if nothing changed meanwhile.
+pub struct VerifiedLogin {
+    /// The session to begin.
+    pub session: Session,
+    /// The hash that the password was verified against.
+    pub verified: SecretString,
+    /// The same password hashed at today's cost, when that one was made at another.
+    pub rehashed: Option<SecretString>,
+}
+
+/// That an access token with this refresh counter was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSighting {
+    /// Of which session.
+    pub session: SessionId,
+    /// With which counter.
+    pub counter: u64,
+    /// When first.
+    pub at: Timestamp,
+}
+
+/// A rotation of a session's refresh token, decided on what the row held.
+pub struct SessionRotation {
+    /// Which session.
+    pub session: SessionId,
+    /// The counter that the decision was made on.
+    pub from_counter: u64,
+    /// The line after it.
+    pub line: RefreshLine,
+    /// When the new refresh token expires.
+    pub expires_at: Timestamp,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Which of a user's sessions to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndSessions {
+    /// This one.
+    One(SessionId),
+    /// All but this one.
+    AllBut(SessionId),
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions)]
+struct SessionRow {
+    id: String,
+    user_id: i64,
+    created_at: At,
+    last_used_at: At,
+    expires_at: At,
+    ip: String,
+    user_agent: Option<String>,
+    counter: i64,
+    issued_at: At,
+    mac_key: String,
+    used_at: Option<At>,
+    earlier_uses: String,
+    ended_at: Option<At>,
+}
+
+fn counter_to_row(counter: u64) -> i64 {
+    i64::try_from(counter).unwrap_or(i64::MAX)
+}
+
+impl From<Session> for SessionRow {
+    fn from(session: Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            user_id: session.user_id.0,
+            created_at: At(session.created_at),
+            last_used_at: At(session.last_used_at),
+            expires_at: At(session.expires_at),
+            ip: session.ip,
+            user_agent: session.user_agent,
+            counter: counter_to_row(session.line.counter),
+            issued_at: At(session.line.issued_at),
+            mac_key: session.line.mac_key,
+            used_at: at(session.line.used_at),
+            earlier_uses: session.line.earlier_uses.to_text(),
+            ended_at: at(session.ended_at),
+        }
+    }
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: SessionRow) -> Result<Self, StoreError> {
+        let corrupt = |what| StoreError::Corrupt { table: "sessions", what };
+        Ok(Self {
+            id: row.id.parse().map_err(|_| corrupt("id"))?,
+            user_id: UserId(row.user_id),
+            created_at: row.created_at.0,
+            last_used_at: row.last_used_at.0,
+            expires_at: row.expires_at.0,
+            ip: row.ip,
+            user_agent: row.user_agent,
+            line: RefreshLine {
+                counter: u64::try_from(row.counter).map_err(|_| corrupt("counter"))?,
+                issued_at: row.issued_at.0,
+                mac_key: row.mac_key,
+                used_at: row.used_at.map(Timestamp::from),
+                earlier_uses: EarlierUses::from_text(&row.earlier_uses)
+                    .map_err(|_| corrupt("earlier uses"))?,
+            },
+            ended_at: row.ended_at.map(Timestamp::from),
+        })
+    }
+}
+
+fn session_id(text: &str) -> Result<SessionId, StoreError> {
+    text.parse().map_err(|_| StoreError::Corrupt { table: "sessions", what: "id" })
+}
+
+shared_queries! {
+    /// What ends sessions, inside the transaction of the cause.
+    trait SessionQueries {
+        async fn is_session_live(conn, session: SessionId, user: UserId) -> Result<bool, StoreError> {
+            let live: i64 = sessions::table
+                .find(session.to_string())
+                .filter(sessions::user_id.eq(user.0))
+                .filter(sessions::ended_at.is_null())
+                .count()
+                .get_result(conn)
+                .await?;
+            Ok(live == 1)
+        }
+
+        async fn live_session_ids(conn, user: UserId, but: Option<SessionId>) -> Result<Vec<String>, StoreError> {
+            let mut query = sessions::table
+                .filter(sessions::user_id.eq(user.0))
+                .filter(sessions::ended_at.is_null())
+                .select(sessions::id)
+                .into_boxed();
+            if let Some(but) = but {
+                query = query.filter(sessions::id.ne(but.to_string()));
+            }
+            Ok(query.load(conn).await?)
+        }
+
+        /// Ends those of the sessions that have not ended yet, and returns them.
+        async fn end_sessions(conn, ids: Vec<String>, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+            let mut ended = Vec::with_capacity(ids.len());
+            // In pieces, since a statement takes only so many parameters.
+            for piece in ids.chunks(500) {
+                let rows: Vec<String> = diesel::update(sessions::table)
+                    .filter(sessions::id.eq_any(piece.to_vec()))
+                    .filter(sessions::ended_at.is_null())
+                    .set(sessions::ended_at.eq(Some(At(now))))
+                    .returning(sessions::id)
+                    .get_results(conn)
+                    .await?;
+                for row in rows {
+                    ended.push(session_id(&row)?);
+                }
+            }
+            Ok(ended)
+        }
+    }
+}
+
+impl Store {
+    /// Begins a session if the user's password hash is still the one verified and the account enabled, and
+    /// tells whether it did.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it was not, or perhaps not, written.
+    pub async fn insert_session(&self, login: VerifiedLogin, audit: AuditEvent) -> Result<bool, StoreError> {
+        let VerifiedLogin { session, verified, rehashed } = login;
+        let user = session.user_id.0;
+        let row = SessionRow::from(session);
+        writing!(self, |conn| {
+            let hash = rehashed.as_ref().unwrap_or(&verified).expose_secret().to_owned();
+            let unchanged = diesel::update(users::table.find(user))
+                .filter(users::password_hash.eq(verified.expose_secret().to_owned()))
+                .filter(users::disabled_at.is_null())
+                .set((
+                    users::password_hash.eq(hash),
+                    users::credentials_version.eq(users::credentials_version + 1),
+                ))
+                .execute(conn)
+                .await?;
+            if unchanged == 0 {
+                return Ok(false);
+            }
+            diesel::insert_into(sessions::table).values(row).execute(conn).await?;
+            conn.record(audit).await?;
+            Ok(true)
+        })
+    }
+
+    /// A session, ended or not.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let row: Option<SessionRow> = reading!(self, |conn| {
+            let query = sessions::table.find(id.to_string()).select(SessionRow::as_select());
+            Ok(query.first(conn).await.optional()?)
+        })?;
+        row.map(Session::try_from).transpose()
+    }
+
+    /// Whether a session is there and has not ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn is_session_live(&self, id: SessionId, user: UserId) -> Result<bool, StoreError> {
+        reading!(self, |conn| conn.is_session_live(id, user).await)
+    }
+
+    /// Rotates a session's refresh token if its counter is still the one decided on and it has not ended, and
+    /// tells whether it did.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it was not, or perhaps not, written.
+    pub async fn rotate_session(
+        &self,
+        rotation: SessionRotation,
+        audit: AuditEvent,
+    ) -> Result<bool, StoreError> {
+        writing!(self, |conn| {
+            let rotated = diesel::update(sessions::table.find(rotation.session.to_string()))
+                .filter(sessions::counter.eq(counter_to_row(rotation.from_counter)))
+                .filter(sessions::ended_at.is_null())
+                .set((
+                    sessions::counter.eq(counter_to_row(rotation.line.counter)),
+                    sessions::issued_at.eq(At(rotation.line.issued_at)),
+                    sessions::mac_key.eq(rotation.line.mac_key),
+                    sessions::used_at.eq(at(rotation.line.used_at)),
+                    sessions::earlier_uses.eq(rotation.line.earlier_uses.to_text()),
+                    sessions::expires_at.eq(At(rotation.expires_at)),
+                    sessions::last_used_at.eq(At(rotation.now)),
+                ))
+                .execute(conn)
+                .await?;
+            if rotated == 1 {
+                conn.record(audit).await?;
+            }
+            Ok(rotated == 1)
+        })
+    }
+
+    /// Ends sessions of a user and returns those that had not ended yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it was not, or perhaps not, written.
+    pub async fn end_sessions(
+        &self,
+        user: UserId,
+        which: EndSessions,
+        now: Timestamp,
+        audit: AuditEvent,
+    ) -> Result<Vec<Revocation>, StoreError> {
+        writing!(self, |conn| {
+            // A disabled user's sessions have ended already; the row is taken for the order of things.
+            conn.lock_enabled_user(user).await?;
+            let ids = match which {
+                EndSessions::One(id) if conn.is_session_live(id, user).await? => vec![id.to_string()],
+                EndSessions::One(_) => Vec::new(),
+                EndSessions::AllBut(keep) => conn.live_session_ids(user, Some(keep)).await?,
+            };
+            let ended = conn.end_sessions(ids, now).await?;
+            if !ended.is_empty() || matches!(which, EndSessions::AllBut(_)) {
+                conn.record(audit).await?;
+            }
+            conn.revoke(ended.into_iter().map(Revoked::Session).collect(), now).await
+        })
+    }
+
+    /// A user's sessions that have neither ended nor expired, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn list_sessions(
+        &self,
+        user: UserId,
+        request: PageRequest<SessionId>,
+        now: Timestamp,
+    ) -> Result<Page<Session, SessionId>, StoreError> {
+        let many = i64::try_from(request.limit.get() + 1).unwrap_or(i64::MAX);
+        let rows: Vec<SessionRow> = reading!(self, |conn| {
+            let mut query = sessions::table
+                .filter(sessions::user_id.eq(user.0))
+                .filter(sessions::ended_at.is_null())
+                .filter(sessions::expires_at.gt(At(now)))
+                .select(SessionRow::as_select())
+                .limit(many)
+                .into_boxed();
+            query = match request.position {
+                None => query.order(sessions::id.desc()),
+                Some(Position { beside, direction: Direction::Older }) => {
+                    query.filter(sessions::id.lt(beside.to_string())).order(sessions::id.desc())
+                }
+                Some(Position { beside, direction: Direction::Newer }) => {
+                    query.filter(sessions::id.gt(beside.to_string())).order(sessions::id.asc())
+                }
+            };
+            Ok(query.load(conn).await?)
+        })?;
+        let found = rows.into_iter().map(Session::try_from).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::from_found(found, &request, |session| session.id))
+    }
+
+    /// Records that access tokens were presented: the first sight of each counter, and last uses.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it was not, or perhaps not, written.
+    pub async fn mark_sessions_seen(
+        &self,
+        sightings: Vec<SessionSighting>,
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        writing!(self, |conn| {
+            for sighting in sightings {
+                diesel::update(sessions::table.find(sighting.session.to_string()))
+                    .filter(sessions::counter.eq(counter_to_row(sighting.counter)))
+                    .filter(sessions::used_at.is_null())
+                    .set(sessions::used_at.eq(Some(At(sighting.at))))
+                    .execute(conn)
+                    .await?;
+            }
+            for (session, used_at) in uses {
+                diesel::update(sessions::table.find(session.to_string()))
+                    .filter(sessions::last_used_at.lt(At(used_at)))
+                    .set(sessions::last_used_at.eq(At(used_at)))
+                    .execute(conn)
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The store: one of two databases behind one set of operations.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::Connection;
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use tokio::runtime::Handle;
+
+use crate::StoreError;
+use crate::postgres::{PgConn, PostgresPool};
+use crate::sqlite::{SqlitePool, connect_blocking};
+
+/// The SQLite migrations, embedded.
+pub const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+/// The PostgreSQL migrations, embedded.
+pub const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// How long a caller waits for the database before it is told that it is out of reach. The operation itself
+/// still runs to its end.
+const DEADLINE: Duration = Duration::from_secs(12);
+
+/// Where the data is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file of embedded SQLite.
+    Sqlite(PathBuf),
+    /// A PostgreSQL server.
+    Postgres(String),
+}
+
+/// Text that names no database.
+#[derive(Debug, thiserror::Error)]
+#[error("the database URL must begin with sqlite:// or postgres://; '{scheme}' does not")]
+pub struct DatabaseUrlError {
+    scheme: String,
+}
+
+impl DatabaseUrl {
+    /// Parses `sqlite://<path>`, `postgres://…` or `postgresql://…`.
+    ///
+    /// # Errors
+    /// [`DatabaseUrlError`] for any other scheme; the rest of the text, which may hold a password, is not
+    /// repeated.
+    pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
+        if let Some(path) = text.strip_prefix("sqlite://")
+            && !path.is_empty()
+        {
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        let scheme = text.split_once("://").map_or("no scheme", |(scheme, _)| scheme);
+        Err(DatabaseUrlError { scheme: scheme.to_owned() })
+    }
+}
+
+/// Says which database it is, without user or password.
+impl std::fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "SQLite in {}", path.display()),
+            Self::Postgres(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                let place = place.split('?').next().unwrap_or_default();
+                write!(f, "PostgreSQL at {place}")
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+/// How many connections a store may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreConfig {
+    /// Connections to PostgreSQL.
+    pub connections: usize,
+    /// Reading connections to SQLite, beside its one writer.
+    pub readers: usize,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { connections: 16, readers: 4 }
+    }
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) backend: Arc<Backend>,
+}
+
+pub(crate) enum Backend {
+    Sqlite(SqlitePool),
+    Postgres(PostgresPool),
+}
+
+impl Store {
+    /// Opens a store whose schema is up to date. PostgreSQL operations run as tasks of `runtime`, which has
+    /// to outlive the callers: a vanished caller never stops a query half-way.
+    ///
+    /// # Errors
+    /// [`StoreError::Connection`] when a SQLite file cannot be opened; PostgreSQL is first asked at first use.
+    pub fn open(url: &DatabaseUrl, config: StoreConfig, runtime: Handle) -> Result<Self, StoreError> {
+        let backend = match url {
+            DatabaseUrl::Sqlite(path) => Backend::Sqlite(SqlitePool::open(path, config.readers)?),
+            DatabaseUrl::Postgres(url) => {
+                Backend::Postgres(PostgresPool::new(url, config.connections, runtime)?)
+            }
+        };
+        Ok(Self { backend: Arc::new(backend) })
+    }
+
+    /// Brings the schema up to date and tells which migrations were run. Replicas that start at once take
+    /// turns. Needs a multi-thread runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Connection`] when the database cannot be reached, [`StoreError::Migration`] when a
+    /// migration fails.
+    pub async fn migrate(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
+        match url {
+            DatabaseUrl::Sqlite(path) => migrate_sqlite(path),
+            DatabaseUrl::Postgres(url) => migrate_postgres(url).await,
+        }
+    }
+
+    /// Touches the database.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it does not answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        reading!(self, |conn| {
+            diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(conn).await?;
+            Ok(())
+        })
+    }
+
+    /// Ends waiting with an error once the database has had its time.
+    pub(crate) async fn within_deadline<T>(
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout(DEADLINE, operation).await.unwrap_or(Err(StoreError::Deadline(DEADLINE)))
+    }
+}
+
+fn migrate_sqlite(path: &Path) -> Result<Vec<String>, StoreError> {
+    let mut connection = connect_blocking(&path.to_string_lossy())?;
+    // The write lock is held throughout: a second process that starts at once waits and finds nothing to do.
+    connection.exclusive_transaction(|connection| {
+        let done = connection.run_pending_migrations(SQLITE_MIGRATIONS).map_err(migration_error)?;
+        Ok(done.iter().map(ToString::to_string).collect())
+    })
+}
+
+async fn migrate_postgres(url: &str) -> Result<Vec<String>, StoreError> {
+    /// Any number that nothing else locks: "cryptopa" in ASCII.
+    const LOCK: i64 = 0x6372_7970_746f_7061;
+    let connection = <PgConn as diesel_async::AsyncConnection>::establish(url);
+    let mut connection = tokio::time::timeout(DEADLINE, connection)
+        .await
+        .map_err(|_| StoreError::Deadline(DEADLINE))?
+        .map_err(|error| StoreError::Connection(error.to_string()))?;
+    diesel::sql_query("SELECT pg_advisory_lock($1)")
+        .bind::<diesel::sql_types::BigInt, _>(LOCK)
+        .execute(&mut connection)
+        .await?;
+    // The lock goes with the connection.
+    let mut harness = AsyncMigrationHarness::new(connection);
+    let done = harness.run_pending_migrations(POSTGRES_MIGRATIONS).map_err(migration_error)?;
+    Ok(done.iter().map(ToString::to_string).collect())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]
+fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    StoreError::Migration(error.to_string())
+}
