@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use cryptopay_store::StoreError;
 
+use crate::hasher::HasherError;
+
 /// What a use case answers: its result, or why there is none.
 pub type Outcome<T, R> = Result<T, Failure<R>>;
 
@@ -41,6 +43,11 @@ impl<R> Failure<R> {
         Self::Fault
     }
 
+    /// What is answered until the revocation feed has been read once.
+    pub(crate) const fn not_loaded() -> Self {
+        Self::Unavailable { retry_after: STORE_RETRY_AFTER }
+    }
+
     /// The same failure with another kind of rejection.
     pub fn map_rejection<S>(self, map: impl FnOnce(R) -> S) -> Failure<S> {
         match self {
@@ -58,6 +65,15 @@ impl<R> From<StoreError> for Failure<R> {
             Self::Unavailable { retry_after: STORE_RETRY_AFTER }
         } else {
             Self::fault(&error)
+        }
+    }
+}
+
+impl<R> From<HasherError> for Failure<R> {
+    fn from(error: HasherError) -> Self {
+        match error {
+            HasherError::Overloaded { retry_after } => Self::Unavailable { retry_after },
+            error => Self::fault(&error),
         }
     }
 }

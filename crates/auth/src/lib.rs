@@ -1,1 +1,52 @@
-//! Not yet.
+//! The auth core: register, log in, refresh, verify, and manage sessions and API keys.
+//!
+//! Use cases over the rules of `cryptopay-domain`, the tokens of `cryptopay-token` and the rows of
+//! `cryptopay-store`. There is no HTTP here, no SQL and no status code; time and randomness are injected.
+
+pub mod api_key;
+mod audit;
+pub mod authenticate;
+pub mod background;
+pub mod change_password;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod core;
+mod credential_cache;
+pub mod failure;
+pub mod hasher;
+pub mod id_source;
+pub mod key_file;
+pub mod login;
+pub mod operator;
+pub mod password;
+pub mod principal;
+pub mod profile;
+pub mod refresh;
+pub mod register;
+mod revocation_set;
+pub mod session;
+pub mod tokens;
+mod usage;
+
+pub use self::core::{Auth, KeySource, StartError};
+pub use api_key::{
+    ChangeApiKeyRejection, CreateApiKeyRejection, NewApiKey, NotFound, RevokeApiKeyRejection,
+    RotateApiKeyRejection,
+};
+pub use authenticate::AuthenticationRejection;
+pub use background::Background;
+pub use change_password::{ChangePasswordCommand, ChangePasswordRejection};
+pub use clock::{Clock, SystemClock};
+pub use config::{AuthConfig, Change};
+pub use context::RequestContext;
+pub use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
+pub use cryptopay_token::{AccessToken, ApiKey, KeyListing, KeyRing, KeyStatus, RefreshToken, SigningKey};
+pub use failure::{Failure, Outcome};
+pub use key_file::{KeyFile, KeyFileError};
+pub use login::{LoggedIn, LoginCommand, LoginRejection};
+pub use principal::{Credential, Principal};
+pub use refresh::RefreshRejection;
+pub use register::{RegisterCommand, RegisterRejection};
+pub use session::{EndSessionRejection, LoginRequired};
+pub use tokens::TokenPair;

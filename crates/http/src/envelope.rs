@@ -134,3 +134,93 @@ fn insert_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue)
         headers.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::BoxBody;
+    use actix_web::http::Method;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, HttpResponse, web};
+
+    use super::*;
+
+    async fn answer(origins: &[&str], request: TestRequest) -> ServiceResponse<BoxBody> {
+        let mut config = HttpConfig::new(1);
+        config.cors_origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
+        let page = || async { HttpResponse::Ok().insert_header(("cache-control", "max-age=300")).finish() };
+        let app = App::new().wrap(Envelope::new(&config)).route("/page", web::get().to(page));
+        call_service(&init_service(app).await, request.to_request()).await
+    }
+
+    fn header(response: &ServiceResponse<BoxBody>, name: &str) -> Option<String> {
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[actix_web::test]
+    async fn every_answer_carries_its_id_and_the_security_headers() {
+        for (path, cache_control) in [("/page", "max-age=300"), ("/nothing", "no-store")] {
+            let response = answer(&[], TestRequest::get().uri(path)).await;
+            for (name, expected) in [
+                ("x-request-id", "00000000000000010000000000000000"),
+                ("x-content-type-options", "nosniff"),
+                ("referrer-policy", "no-referrer"),
+                ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+                ("cache-control", cache_control),
+            ] {
+                assert_eq!(header(&response, name).as_deref(), Some(expected), "{path} {name}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_callers_id_comes_back() {
+        let request = TestRequest::get().uri("/page").insert_header(("x-request-id", "mine.1"));
+        assert_eq!(header(&answer(&[], request).await, "x-request-id").as_deref(), Some("mine.1"));
+    }
+
+    const SHOP: &str = "https://shop.example.com";
+
+    fn preflight(origin: &str) -> TestRequest {
+        TestRequest::default()
+            .method(Method::OPTIONS)
+            .uri("/page")
+            .insert_header(("origin", origin))
+            .insert_header(("access-control-request-method", "PATCH"))
+    }
+
+    #[actix_web::test]
+    async fn a_listed_origin_may_call_and_read() {
+        let response = answer(&[SHOP], preflight(SHOP)).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(header(&response, "access-control-allow-origin").as_deref(), Some(SHOP));
+        assert!(header(&response, "access-control-allow-methods").unwrap().contains("PATCH"));
+        assert!(header(&response, "access-control-allow-headers").unwrap().contains("Authorization"));
+
+        let request = TestRequest::get().uri("/nothing").insert_header(("origin", SHOP));
+        let response = answer(&[SHOP], request).await;
+        assert_eq!(header(&response, "access-control-allow-origin").as_deref(), Some(SHOP));
+        assert!(header(&response, "access-control-expose-headers").unwrap().contains("X-Request-Id"));
+        assert_eq!(header(&response, "vary").as_deref(), Some("Origin"));
+        assert_eq!(header(&response, "access-control-allow-credentials"), None);
+    }
+
+    #[actix_web::test]
+    async fn no_other_origin_is_let_in() {
+        for (origins, origin) in [
+            (&[][..], SHOP),
+            (&[SHOP], "https://evil.example.com"),
+            (&[SHOP], "http://shop.example.com"),
+            (&[SHOP], "https://shop.example.com.evil.example"),
+            (&[SHOP], "null"),
+        ] {
+            let get = TestRequest::get().uri("/page").insert_header(("origin", origin));
+            for request in [preflight(origin), get] {
+                let response = answer(origins, request).await;
+                let cors = response.headers().keys().any(|name| name.as_str().starts_with("access-control"));
+                assert!(!cors, "{origin}");
+                let vary = header(&response, "vary").is_some();
+                assert_eq!(vary, !origins.is_empty(), "{origin}");
+            }
+        }
+    }
+}

@@ -45,7 +45,7 @@ pub enum ApiError {
     EmailTaken,
     /// The object's state forbids it; the text says why, and the way out.
     Conflict(&'static str),
-    /// The body is larger than [`crate::body::MAX_BODY`].
+    /// The body is larger than [`crate::MAX_BODY`].
     PayloadTooLarge,
     /// The body is not declared to be plain JSON.
     UnsupportedMediaType,

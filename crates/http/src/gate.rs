@@ -167,6 +167,9 @@ async fn authenticate(auth: &Auth, request: &ServiceRequest) -> Result<Arc<Princ
 
 /// Reads the body; what it leaves unread goes back to the request.
 async fn read_body(request: &mut ServiceRequest) -> Result<Option<BodyBytes>, ApiError> {
+    if !has_payload(request) {
+        return Ok(None);
+    }
     let mut payload = request.take_payload();
     let body = body::read(request.headers(), &mut payload).await;
     request.set_payload(payload);
@@ -198,9 +201,9 @@ fn span_of(row: &RouteRow, request: &ServiceRequest) -> tracing::Span {
     let Some(facts) = extensions.get::<RequestFacts>() else { return tracing::Span::none() };
     tracing::info_span!(
         "request",
-        method = request.method().as_str(),
-        route = row.path,
-        request_id = facts.id.shown(),
+        method = %request.method(),
+        route = %row.path,
         id = %facts.id.own,
+        request_id = facts.id.callers().map(tracing::field::display),
     )
 }

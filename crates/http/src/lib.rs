@@ -2,11 +2,11 @@
 //!
 //! | to read about | see |
 //! |---|---|
-//! | which routes there are and who may use them | [`routes`] |
-//! | how a request is let in, and in which order it is refused | [`gate`] |
-//! | what every answer carries | [`envelope`] |
-//! | how errors look | [`error`] |
-//! | how bodies are read | [`body`], [`fields`], [`json_object`] |
+//! | which routes there are and who may use them | `routes.rs` |
+//! | how a request is let in, and in which order it is refused | `gate.rs` |
+//! | what every answer carries | `envelope.rs` |
+//! | how errors look | `error.rs` |
+//! | how bodies are read | `body.rs`, `fields.rs`, `json_object.rs` |
 //!
 //! Architecture invariant: there is no rule about accounts, credentials or keys here. A handler reads its
 //! body, asks the auth core, and writes the answer; authority is settled before it runs.

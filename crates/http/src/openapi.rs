@@ -18,7 +18,8 @@ use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, Header, PathItem, Ref, RefOr, Required, ResponseBuilder, example::ExampleBuilder,
+    Components, ContentBuilder, Header, PathItem, Ref, RefOr, Required, ResponseBuilder,
+    example::ExampleBuilder,
 };
 
 use crate::authority::Authority;

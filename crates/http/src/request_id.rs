@@ -24,8 +24,9 @@ pub struct RequestIds {
 pub(crate) struct RequestId {
     /// What `X-Request-Id` of the answer says.
     pub(crate) shown: HeaderValue,
-    /// The server's own.
+    /// The server's own. It is shown unless the caller sent one.
     pub(crate) own: OwnId,
+    is_callers: bool,
 }
 
 /// 32 hex digits, made by the server.
@@ -43,11 +44,12 @@ impl RequestIds {
     pub(crate) fn identify(&self, headers: &HeaderMap) -> RequestId {
         let own = OwnId(self.instance, self.next.fetch_add(1, Ordering::Relaxed));
         let mut given = headers.get_all(X_REQUEST_ID);
-        let shown = match (given.next(), given.next()) {
-            (Some(only), None) if is_acceptable(only.as_bytes()) => only.clone(),
-            _ => own.to_header(),
-        };
-        RequestId { shown, own }
+        match (given.next(), given.next()) {
+            (Some(only), None) if is_acceptable(only.as_bytes()) => {
+                RequestId { shown: only.clone(), own, is_callers: true }
+            }
+            _ => RequestId { shown: own.to_header(), own, is_callers: false },
+        }
     }
 }
 
@@ -56,24 +58,34 @@ impl RequestId {
     pub(crate) fn shown(&self) -> &str {
         self.shown.to_str().unwrap_or_default()
     }
+
+    /// The caller's own identifier, if it sent an acceptable one.
+    pub(crate) fn callers(&self) -> Option<&str> {
+        self.is_callers.then(|| self.shown())
+    }
 }
 
 impl OwnId {
     fn to_header(self) -> HeaderValue {
         // Hex digits are always a valid header; the fallback is never met.
-        HeaderValue::from_str(&self.to_string()).unwrap_or(HeaderValue::from_static("-"))
+        HeaderValue::from_bytes(&self.digits()).unwrap_or(HeaderValue::from_static("-"))
+    }
+
+    fn digits(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let value = (u128::from(self.0) << 64) | u128::from(self.1);
+        let mut digits = [0; 32];
+        for (place, byte) in value.to_be_bytes().into_iter().enumerate() {
+            digits[2 * place] = DIGITS[usize::from(byte >> 4)];
+            digits[2 * place + 1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        digits
     }
 }
 
 impl fmt::Display for OwnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let value = (u128::from(self.0) << 64) | u128::from(self.1);
-        let mut text = [0_u8; 32];
-        for (place, digit) in text.iter_mut().enumerate() {
-            *digit = DIGITS[((value >> (124 - 4 * place)) & 0xf) as usize];
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

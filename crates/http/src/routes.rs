@@ -1,6 +1,6 @@
 //! Every route of the API: who may use it, what it takes, who answers.
 //!
-//! Architecture invariant: no route exists outside this table, except the pages of [`crate::docs`]. The
+//! Architecture invariant: no route exists outside this table, except the pages of `docs.rs`. The
 //! middleware of each route is made from its row, so a handler cannot forget to check authority.
 
 use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
@@ -176,5 +176,90 @@ impl Verb {
             Self::Patch => Some(Method::PATCH),
             Self::Delete => Some(Method::DELETE),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use actix_web::App;
+    use actix_web::http::header;
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use super::*;
+
+    #[test]
+    fn verify_stands_first_and_rows_of_one_path_stand_together() {
+        assert_eq!(ROUTES[0].path, "/api/auth/verify");
+        let mut seen = BTreeSet::new();
+        let mut before = "";
+        for row in ROUTES {
+            assert!(row.path == before || seen.insert(row.path), "{} stands apart", row.path);
+            before = row.path;
+        }
+        let all: BTreeSet<_> = ROUTES.iter().map(|row| (row.path, row.verb.as_str())).collect();
+        assert_eq!(all.len(), ROUTES.len());
+    }
+
+    #[test]
+    fn only_what_the_contract_opens_is_open() {
+        let open = ROUTES.iter().filter(|row| !row.authority.is_protected()).map(|row| row.path);
+        assert_eq!(
+            open.collect::<Vec<_>>(),
+            [
+                "/api/auth/register",
+                "/api/auth/login",
+                "/api/auth/token/refresh",
+                "/api/openapi.json",
+                "/.well-known/paseto-keys",
+                "/healthz",
+                "/readyz",
+            ]
+        );
+    }
+
+    #[test]
+    fn parameters_under_api_are_strict_except_those_of_other_servers() {
+        for row in ROUTES {
+            let is_strict = matches!(row.query, Only(_)) && row.body != Ignored;
+            let is_foreign = !row.path.starts_with("/api") || row.path.contains("/ext/");
+            assert_eq!(is_strict, !is_foreign, "{}", row.path);
+        }
+    }
+
+    #[test]
+    fn every_path_has_both_spellings() {
+        assert_eq!(patterns("/a/{id}"), ["/a/{id}", "/a/{id}/"]);
+        assert_eq!(patterns("/a/ext/{path}"), ["/a/ext{path:(/.*)?}"]);
+    }
+
+    #[actix_web::test]
+    async fn a_tail_takes_in_everything_below_and_nothing_beside() {
+        let app = App::new().service(
+            Resource::new(patterns("/a/ext/{path}").remove(0)).route(web::to(actix_web::HttpResponse::Ok)),
+        );
+        let app = init_service(app).await;
+        for (path, status) in [
+            ("/a/ext", 200),
+            ("/a/ext/", 200),
+            ("/a/ext/b/c//d/", 200),
+            ("/a/ext/%2F%0A?x=y", 200),
+            ("/a/extra", 404),
+            ("/a/", 404),
+        ] {
+            let request = TestRequest::post().uri(path).to_request();
+            assert_eq!(call_service(&app, request).await.status(), status, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_method_that_is_not_there_is_told_those_that_are() {
+        let resource = Resource::new("/a").default_service(method_not_allowed("GET, PATCH".to_owned()));
+        let app = init_service(App::new().service(resource)).await;
+        let request = TestRequest::put().uri("/a").to_request();
+        let response = call_service(&app, request).await;
+        assert_eq!(response.status(), 405);
+        assert_eq!(response.headers().get(header::ALLOW).unwrap(), "GET, PATCH");
     }
 }

@@ -68,9 +68,14 @@ pub struct ApiKeyPlan {
 
 /// How a change of keys ended.
 #[derive(Debug)]
-pub enum ApiKeyWrite<R> {
-    /// It was written; the rows are for this replica to apply.
-    Written(Vec<Revocation>),
+pub enum ApiKeyWrite<T, R> {
+    /// It was written.
+    Written {
+        /// What the decision answers.
+        answer: T,
+        /// The feed's new rows, for this replica to apply.
+        revocations: Vec<Revocation>,
+    },
     /// The rules refuse it.
     Refused(R),
     /// The account is disabled or the acting session has ended.
@@ -350,17 +355,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.
-    pub async fn change_api_keys<R, F>(
+    pub async fn change_api_keys<T, R, F>(
         &self,
         user: UserId,
         actor: KeyActor,
         target: Option<ApiKeyId>,
         now: Timestamp,
         decide: F,
-    ) -> Result<ApiKeyWrite<R>, StoreError>
+    ) -> Result<ApiKeyWrite<T, R>, StoreError>
     where
+        T: Send + 'static,
         R: Send + 'static,
-        F: FnOnce(ApiKeyFacts) -> Result<ApiKeyPlan, R> + Send + 'static,
+        F: FnOnce(ApiKeyFacts) -> Result<(ApiKeyPlan, T), R> + Send + 'static,
     {
         writing!(self, |conn| {
             let enabled = conn.lock_enabled_user(user).await?;
@@ -373,8 +379,8 @@ impl Store {
                 return Ok(ApiKeyWrite::ActorGone);
             }
             let facts = conn.api_key_facts(user, actor, target, now).await?;
-            let plan = match decide(facts) {
-                Ok(plan) => plan,
+            let (plan, answer) = match decide(facts) {
+                Ok(decided) => decided,
                 Err(rejection) => return Ok(ApiKeyWrite::Refused(rejection)),
             };
             if let Some((key, hash)) = plan.insert {
@@ -387,7 +393,7 @@ impl Store {
             for event in plan.audit {
                 conn.record(event).await?;
             }
-            Ok(ApiKeyWrite::Written(conn.revoke(changed, now).await?))
+            Ok(ApiKeyWrite::Written { answer, revocations: conn.revoke(changed, now).await? })
         })
     }
 

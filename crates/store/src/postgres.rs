@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::StoreError;
 
 /// A connection that queries run on.
-pub type PgConn = AsyncPgConnection;
+pub(crate) type PgConn = AsyncPgConnection;
 type Manager = <PgConn as AsyncConnection>::TransactionManager;
 
 /// How long an operation waits for a connection.

@@ -207,16 +207,22 @@ impl Store {
         })
     }
 
-    /// A session, ended or not.
+    /// A session, ended or not, with the username of its owner.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        let row: Option<SessionRow> = reading!(self, |conn| {
-            let query = sessions::table.find(id.to_string()).select(SessionRow::as_select());
+    pub async fn find_session_with_username(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(Session, String)>, StoreError> {
+        let row: Option<(SessionRow, String)> = reading!(self, |conn| {
+            let query = sessions::table
+                .inner_join(users::table)
+                .filter(sessions::id.eq(id.to_string()))
+                .select((SessionRow::as_select(), users::username));
             Ok(query.first(conn).await.optional()?)
         })?;
-        row.map(Session::try_from).transpose()
+        row.map(|(session, username)| Ok((Session::try_from(session)?, username))).transpose()
     }
 
     /// Whether a session is there and has not ended.

@@ -31,7 +31,7 @@ const GROUP: usize = 64;
 const QUEUE: usize = 4096;
 
 /// Runs each statement where it is awaited.
-pub struct InPlace;
+pub(crate) struct InPlace;
 
 impl SpawnBlocking for InPlace {
     fn spawn_blocking<'a, R>(
@@ -50,7 +50,7 @@ impl SpawnBlocking for InPlace {
 }
 
 /// A connection that queries run on.
-pub type SqliteConn = SyncConnectionWrapper<SqliteConnection, InPlace>;
+pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, InPlace>;
 type Manager = <SqliteConn as AsyncConnection>::TransactionManager;
 
 /// An operation waiting for its thread.

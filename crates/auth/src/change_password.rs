@@ -1,0 +1,86 @@
+//! Changing the password.
+
+use cryptopay_store::audit::AuditEvent;
+use cryptopay_store::user::{PasswordChange, UserKey};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::audit::event_by;
+use crate::context::RequestContext;
+use crate::core::Auth;
+use crate::failure::{Failure, Outcome};
+use crate::login::stored_hash;
+use crate::password::PasswordAttempt;
+use crate::principal::Principal;
+
+/// The old and the new password, as they were typed.
+#[derive(Debug)]
+pub struct ChangePasswordCommand {
+    /// The one that is in force.
+    pub current_password: SecretString,
+    /// The one that shall be.
+    pub new_password: SecretString,
+}
+
+/// Why a password is not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangePasswordRejection {
+    /// Only a live login may do this.
+    LoginRequired,
+    /// The current password is another.
+    WrongCurrentPassword,
+    /// The new password is too short, too long or too easily guessed; the messages tell what would help.
+    WeakPassword(Vec<String>),
+}
+
+impl Auth {
+    /// Changes the password and ends every other session of the merchant; tells how many ended.
+    ///
+    /// # Errors
+    /// [`ChangePasswordRejection`]; [`Failure::Unavailable`] when the hasher's queue is full.
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        command: ChangePasswordCommand,
+        context: &RequestContext,
+    ) -> Outcome<u64, ChangePasswordRejection> {
+        use ChangePasswordRejection as Rejection;
+        let keep = principal.session().ok_or(Failure::Rejected(Rejection::LoginRequired))?;
+        let inner = &*self.inner;
+        let network = context.client.network();
+        let found = inner.store.find_user_credentials(UserKey::Id(principal.user_id)).await?;
+        let found = found.ok_or(Failure::Rejected(Rejection::LoginRequired))?;
+        let attempt = PasswordAttempt::new(command.current_password.expose_secret());
+        let stored = stored_hash(&found.password_hash);
+        if !inner.hasher.verify(attempt, Some(stored), network).await?.matches {
+            let audit = AuditEvent {
+                outcome: "refused",
+                ..event_by(principal, "user.password_changed", context, inner.clock.now())
+            };
+            inner.store.record_audit_event(audit).await?;
+            return Err(Failure::Rejected(Rejection::WrongCurrentPassword));
+        }
+        let user = &found.user;
+        let typed = [user.username.as_str(), user.email.as_str(), user.shop_name.as_str()];
+        let new = inner
+            .hasher
+            .check_new(command.new_password.expose_secret(), &typed, network)
+            .await?
+            .map_err(|weak| Failure::Rejected(Rejection::WeakPassword(weak.messages)))?;
+        let hash = inner.hasher.hash(new, network).await?;
+        let now = inner.clock.now();
+        let change = PasswordChange {
+            user: principal.user_id,
+            verified: found.password_hash,
+            new: SecretString::from(hash.expose()),
+            keep,
+            now,
+        };
+        let audit = event_by(principal, "user.password_changed", context, now);
+        match inner.store.change_password(change, audit).await {
+            // The session ended, or the password was changed, while the hashes were computed.
+            Ok(None) => Err(Failure::Rejected(Rejection::LoginRequired)),
+            Ok(Some(ended)) => Ok(inner.apply(Ok(ended))?),
+            Err(error) => Ok(inner.apply(Err(error))?),
+        }
+    }
+}

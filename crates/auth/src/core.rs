@@ -1,0 +1,241 @@
+//! The auth core itself: what all use cases share, and how it starts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use cryptopay_domain::{Environment, Timestamp};
+use cryptopay_store::installation::Installation;
+use cryptopay_store::{Store, StoreError};
+use cryptopay_token::{KeyListing, KeyRing, RefreshContext, TokenContext};
+use ring::hmac;
+use ring::rand::SecureRandom;
+
+use crate::clock::Clock;
+use crate::config::{AuthConfig, Change};
+use crate::credential_cache::CredentialCache;
+use crate::failure::Failure;
+use crate::hasher::{Hasher, ScryptCostError};
+use crate::id_source::{IdSource, RandomnessError};
+use crate::key_file::KeyFile;
+use crate::revocation_set::RevocationSet;
+use crate::usage::Usage;
+
+/// The auth core. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Auth {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: AuthConfig,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: IdSource,
+    pub(crate) hasher: Hasher,
+    pub(crate) ring: ArcSwap<KeyRing>,
+    pub(crate) keys: KeySource,
+    pub(crate) token_context: TokenContext,
+    pub(crate) generation: AtomicU64,
+    pub(crate) revocations: RevocationSet,
+    pub(crate) remembered: CredentialCache,
+    pub(crate) usage: Usage,
+    /// Keys the hash under which the audit log keeps names that belong to nobody.
+    pub(crate) typed_name_key: hmac::Key,
+}
+
+/// Where the signing keys come from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// From a file that may change while we run.
+    File(KeyFile),
+    /// From the configuration.
+    Fixed(KeyRing),
+}
+
+/// Why the auth core does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing keys cannot be used.
+    #[error(transparent)]
+    KeyFile(#[from] crate::key_file::KeyFileError),
+    /// The cost of password hashes is out of bounds.
+    #[error(transparent)]
+    ScryptCost(#[from] ScryptCostError),
+    /// There are no random bits.
+    #[error(transparent)]
+    Randomness(#[from] RandomnessError),
+    /// The database belongs to the other environment.
+    #[error(
+        "this database belongs to the {stored} environment, and this server is configured for {configured}; \
+         give each environment a database of its own"
+    )]
+    OtherEnvironment {
+        /// What the database says.
+        stored: Environment,
+        /// What the configuration says.
+        configured: Environment,
+    },
+    /// The database knows tokens under another name.
+    #[error(
+        "this database issues tokens as '{stored}', and the configured public URL is '{configured}'; tokens \
+         issued so far would stop working. If that is meant, start once with --accept-issuer-change"
+    )]
+    OtherIssuer {
+        /// What the database says.
+        stored: String,
+        /// What the configuration says.
+        configured: String,
+    },
+    /// Another replica signs with a key that is not in our ring.
+    #[error(
+        "the replicas on this database sign with the key {stored}, which is not among this server's signing \
+         keys (its active one is {active}). Give every replica the same CRYPTOPAY_SIGNING_KEYS or the same \
+         key file. If the change is meant, start once with --accept-signing-key-change"
+    )]
+    OtherSigningKey {
+        /// What the database says.
+        stored: String,
+        /// Our active key.
+        active: String,
+    },
+}
+
+impl Auth {
+    /// Starts the core on a store whose schema is up to date: checks that the installation is the one
+    /// configured, writing its identity at first start.
+    ///
+    /// Until [`Auth::run_background`] has read the revocation feed once, every credential is answered with
+    /// [`Failure::Unavailable`].
+    ///
+    /// # Errors
+    /// [`StartError`] says what to mend.
+    pub async fn start(
+        config: AuthConfig,
+        store: Store,
+        keys: KeySource,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn SecureRandom + Send + Sync>,
+    ) -> Result<Self, StartError> {
+        let now = clock.now();
+        let ring = match &keys {
+            KeySource::File(file) => file.load_or_create(now, &*random)?,
+            KeySource::Fixed(ring) => ring.clone(),
+        };
+        let installation = check_installation(&config, &store, &ring, now).await?;
+        store.raise_longest_access_ttl(config.access_ttl.as_secs()).await?;
+        let mut name_key = [0; 32];
+        random.fill(&mut name_key).map_err(|_| RandomnessError)?;
+        let inner = Inner {
+            hasher: Hasher::new(config.hasher, Arc::clone(&random))?,
+            token_context: TokenContext::new(config.issuer.clone(), config.environment),
+            generation: AtomicU64::new(installation.generation),
+            remembered: CredentialCache::new(config.remembered_credentials),
+            revocations: RevocationSet::new(),
+            usage: Usage::default(),
+            ids: IdSource::new(random),
+            ring: ArcSwap::from_pointee(ring),
+            typed_name_key: hmac::Key::new(hmac::HMAC_SHA256, &name_key),
+            keys,
+            config,
+            store,
+            clock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Sandbox or production.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        self.inner.config.environment
+    }
+
+    /// The settings it was started with.
+    #[must_use]
+    pub fn config(&self) -> &AuthConfig {
+        &self.inner.config
+    }
+
+    /// The clock it reads.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.inner.clock
+    }
+
+    /// The store it works on.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// How many times a password was hashed, for metrics and tests.
+    #[must_use]
+    pub fn hash_runs(&self) -> u64 {
+        self.inner.hasher.runs()
+    }
+
+    /// The public keys that verify access tokens, with what each is for.
+    #[must_use]
+    pub fn published_keys(&self) -> Vec<KeyListing> {
+        self.inner.ring.load().published(self.inner.clock.now(), self.inner.config.access_ttl)
+    }
+
+    /// Whether requests can be served: the store answers and revocations are known.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] otherwise.
+    pub async fn ready(&self) -> Result<(), Failure<std::convert::Infallible>> {
+        self.inner.store.ping().await?;
+        if self.inner.revocations.is_loaded() { Ok(()) } else { Err(Failure::not_loaded()) }
+    }
+}
+
+impl Inner {
+    pub(crate) fn refresh_context(&self) -> RefreshContext {
+        RefreshContext {
+            environment: self.config.environment,
+            issuer: self.config.issuer.clone(),
+            generation: self.generation.load(Ordering::Acquire),
+        }
+    }
+}
+
+async fn check_installation(
+    config: &AuthConfig,
+    store: &Store,
+    ring: &KeyRing,
+    now: Timestamp,
+) -> Result<Installation, StartError> {
+    let active = ring.active(now).kid().as_str().to_owned();
+    let ours = Installation {
+        environment: config.environment,
+        issuer: config.issuer.clone(),
+        generation: 1,
+        signing_key: active.clone(),
+        longest_access_ttl: config.access_ttl.as_secs(),
+    };
+    let found = store.get_or_insert_installation(ours, now).await?;
+    if found.environment != config.environment {
+        return Err(StartError::OtherEnvironment {
+            stored: found.environment,
+            configured: config.environment,
+        });
+    }
+    if found.issuer != config.issuer {
+        if config.issuer_change == Change::Refused {
+            return Err(StartError::OtherIssuer { stored: found.issuer, configured: config.issuer.clone() });
+        }
+        store.set_issuer(config.issuer.clone()).await?;
+    }
+    if found.signing_key != active {
+        let known = ring.find(&found.signing_key).is_some();
+        if !known && config.signing_key_change == Change::Refused {
+            return Err(StartError::OtherSigningKey { stored: found.signing_key, active });
+        }
+        store.set_signing_key(active).await?;
+    }
+    Ok(found)
+}

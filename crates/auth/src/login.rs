@@ -1,0 +1,159 @@
+//! Logging in.
+
+use cryptopay_domain::login::{AccountFacts, LoginDecision, LoginFacts, decide_login};
+use cryptopay_domain::session::{EarlierUses, RefreshLine};
+use cryptopay_domain::{EmailAddress, Session, SessionId, Timestamp, User, UserId, Username};
+use cryptopay_store::audit::AuditEvent;
+use cryptopay_store::session::VerifiedLogin;
+use cryptopay_store::user::{UserCredentials, UserKey};
+use cryptopay_token::{AccessToken, RefreshToken};
+use ring::hmac;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::audit::{AuditOutcome, event};
+use crate::context::RequestContext;
+use crate::core::{Auth, Inner};
+use crate::failure::{Failure, Outcome};
+use crate::password::{PasswordAttempt, PasswordHash};
+use crate::tokens::TokenPair;
+
+/// What somebody logs in with.
+#[derive(Debug)]
+pub struct LoginCommand {
+    /// The username or the e-mail address, as it was typed.
+    pub username: String,
+    /// The password, as it was typed.
+    pub password: SecretString,
+}
+
+/// A new session.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// Opens the API.
+    pub access: AccessToken,
+    /// Buys the next pair.
+    pub refresh: RefreshToken,
+    /// Who logged in.
+    pub user: User,
+}
+
+/// Wrong, for whatever reason: one value for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginRejection;
+
+impl Auth {
+    /// Logs a merchant in. Exactly one hash is computed, whatever the name and the password are.
+    ///
+    /// # Errors
+    /// [`LoginRejection`]; [`Failure::Unavailable`] when the hasher's queue is full.
+    pub async fn login(
+        &self,
+        command: LoginCommand,
+        context: &RequestContext,
+    ) -> Outcome<LoggedIn, LoginRejection> {
+        let inner = &*self.inner;
+        let network = context.client.network();
+        let found = match user_key(&command.username) {
+            Some(key) => inner.store.find_user_credentials(key).await?,
+            None => None,
+        };
+        let attempt = PasswordAttempt::new(command.password.expose_secret());
+        let stored = found.as_ref().map(|found| stored_hash(&found.password_hash));
+        let verification = inner.hasher.verify(attempt.clone(), stored, network).await?;
+        let facts = LoginFacts {
+            account: found
+                .as_ref()
+                .map(|found| AccountFacts { user_id: found.user.id, disabled_at: found.user.disabled_at }),
+            password_matches: verification.matches,
+        };
+        let now = inner.clock.now();
+        let (LoginDecision::Accept(_), Some(found)) = (decide_login(facts), found) else {
+            let user = facts.account.map(|account| account.user_id);
+            inner.record_refused_login(&command.username, user, context, now).await?;
+            return Err(Failure::Rejected(LoginRejection));
+        };
+        let rehashed = if verification.outdated {
+            Some(SecretString::from(inner.hasher.hash(attempt, network).await?.expose()))
+        } else {
+            None
+        };
+        inner.begin_session(found, rehashed, context).await
+    }
+}
+
+impl Inner {
+    async fn begin_session(
+        &self,
+        found: UserCredentials,
+        rehashed: Option<SecretString>,
+        context: &RequestContext,
+    ) -> Outcome<LoggedIn, LoginRejection> {
+        let UserCredentials { user, password_hash } = found;
+        let now = self.clock.now();
+        let id = SessionId(self.ids.next(now).map_err(|error| Failure::fault(&error))?);
+        let session = Session {
+            id,
+            user_id: user.id,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.whole_seconds().after(self.config.refresh.ttl),
+            ip: context.client.to_string(),
+            user_agent: context.user_agent.clone(),
+            line: RefreshLine {
+                counter: 0,
+                issued_at: now.whole_seconds(),
+                mac_key: self.mac_key_name(now),
+                used_at: None,
+                earlier_uses: EarlierUses::default(),
+            },
+            ended_at: None,
+        };
+        let audit = AuditEvent {
+            user_id: Some(user.id),
+            subject: Some(id.to_string()),
+            ..event("login", AuditOutcome::Succeeded, context, now)
+        };
+        let login = VerifiedLogin { session: session.clone(), verified: password_hash, rehashed };
+        if !self.store.insert_session(login, audit).await? {
+            // The password was changed, or the account disabled, while the hash was computed.
+            return Err(Failure::Rejected(LoginRejection));
+        }
+        let pair = self.issue_pair(&session, &user.username, now)?;
+        let TokenPair { access, refresh } = pair.ok_or(Failure::Rejected(LoginRejection))?;
+        Ok(LoggedIn { access, refresh, user })
+    }
+
+    /// A name that exists is recorded by its number. One that does not may be a password typed into the
+    /// wrong field, so only a keyed hash of it is kept.
+    async fn record_refused_login(
+        &self,
+        typed: &str,
+        user: Option<UserId>,
+        context: &RequestContext,
+        now: Timestamp,
+    ) -> Result<(), Failure<LoginRejection>> {
+        let unknown = || {
+            let tag = hmac::sign(&self.typed_name_key, typed.to_lowercase().as_bytes());
+            let hex: String = tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            format!("unknown name {hex}")
+        };
+        let audit = AuditEvent {
+            user_id: user,
+            detail: user.is_none().then(unknown),
+            ..event("login", AuditOutcome::Refused, context, now)
+        };
+        Ok(self.store.record_audit_event(audit).await?)
+    }
+}
+
+pub(crate) fn stored_hash(hash: &SecretString) -> PasswordHash {
+    PasswordHash::new(hash.expose_secret().to_owned())
+}
+
+/// What to look an account up by; `None` for text that can be neither a username nor an address.
+fn user_key(typed: &str) -> Option<UserKey> {
+    if let Ok(username) = Username::parse(typed) {
+        return Some(UserKey::Username(username.lookup_form()));
+    }
+    EmailAddress::parse(typed).ok().map(|email| UserKey::Email(email.lookup_form()))
+}
