@@ -28,6 +28,13 @@ pub(crate) struct Origin(RequestContext);
 /// and that comes after every problem with the body.
 pub(crate) struct PathId(String);
 
+impl Caller {
+    /// The principal as its cache shares it: one value, one address, until it changes.
+    pub(crate) const fn shared(&self) -> &Arc<Principal> {
+        &self.0
+    }
+}
+
 impl PathId {
     /// The identifier; one that cannot be is one that does not exist.
     pub(crate) fn parse<T: FromStr>(&self) -> Result<T, ApiError> {
