@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
 use cryptopay_auth::Auth;
-use cryptopay_token::KeyListing;
+use cryptopay_auth::KeyListing;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -111,8 +111,13 @@ thread_local! {
     /// Writing one anew costs as much as everything else the route does. Nothing is decided here: the
     /// credential was judged before, and a principal that changes is another value at another address, which
     /// cannot be taken again while this holds it.
-    static RECENT: RefCell<[Option<(Arc<Principal>, Answer)>; REMEMBERED]> =
-        const { RefCell::new([const { None }; REMEMBERED]) };
+    static RECENT: RefCell<Vec<Option<Remembered>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An answer beside the principal it was made from.
+struct Remembered {
+    principal: Arc<Principal>,
+    answer: Answer,
 }
 
 /// An answer, ready to be sent.
@@ -128,11 +133,12 @@ struct Answer {
 fn answer(auth: &Auth, caller: &Caller) -> Result<HttpResponse, ApiError> {
     let principal = caller.shared();
     let place = (Arc::as_ptr(principal).addr() / size_of::<Principal>()) % REMEMBERED;
-    let answer = RECENT.with_borrow_mut(|recent| match &recent[place] {
-        Some((known, answer)) if Arc::ptr_eq(known, principal) => Ok(answer.clone()),
+    let answer = RECENT.with_borrow_mut(|recent| match recent.get(place) {
+        Some(Some(known)) if Arc::ptr_eq(&known.principal, principal) => Ok(known.answer.clone()),
         _ => {
             let answer = Answer::new(principal, auth.environment())?;
-            recent[place] = Some((Arc::clone(principal), answer.clone()));
+            recent.resize_with(REMEMBERED, || None);
+            recent[place] = Some(Remembered { principal: Arc::clone(principal), answer: answer.clone() });
             Ok::<_, ApiError>(answer)
         }
     })?;

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cryptopay_domain::Timestamp;
+use diesel::migration::MigrationSource;
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::runtime::Handle;
 
 use crate::StoreError;
+use crate::moment::{At, Moment};
 use crate::postgres::{PgConn, PostgresPool};
 use crate::sqlite::{SqlitePool, connect_blocking};
 
@@ -133,6 +136,38 @@ impl Store {
         }
     }
 
+    /// The migrations that [`Store::migrate`] would run.
+    ///
+    /// # Errors
+    /// As [`Store::migrate`].
+    pub async fn pending_migrations(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
+        match url {
+            DatabaseUrl::Sqlite(path) => {
+                let mut connection = connect_blocking(&path.to_string_lossy())?;
+                pending(&mut connection, SQLITE_MIGRATIONS)
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut harness = AsyncMigrationHarness::new(connect_postgres(url).await?);
+                pending(&mut harness, POSTGRES_MIGRATIONS)
+            }
+        }
+    }
+
+    /// What a database server's own clock shows, for comparing alone; `None` when there is no server.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it does not answer.
+    pub async fn server_clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if matches!(&*self.backend, Backend::Sqlite(_)) {
+            return Ok(None);
+        }
+        let shown: At = reading!(self, |conn| {
+            let clock = diesel::dsl::sql::<Moment>("clock_timestamp()");
+            Ok(diesel::select(clock).get_result(conn).await?)
+        })?;
+        Ok(Some(shown.0))
+    }
+
     /// Touches the database.
     ///
     /// # Errors
@@ -164,11 +199,7 @@ fn migrate_sqlite(path: &Path) -> Result<Vec<String>, StoreError> {
 async fn migrate_postgres(url: &str) -> Result<Vec<String>, StoreError> {
     /// Any number that nothing else locks: "cryptopa" in ASCII.
     const LOCK: i64 = 0x6372_7970_746f_7061;
-    let connection = <PgConn as diesel_async::AsyncConnection>::establish(url);
-    let mut connection = tokio::time::timeout(DEADLINE, connection)
-        .await
-        .map_err(|_| StoreError::Deadline(DEADLINE))?
-        .map_err(|error| StoreError::Connection(error.to_string()))?;
+    let mut connection = connect_postgres(url).await?;
     diesel::sql_query("SELECT pg_advisory_lock($1)")
         .bind::<diesel::sql_types::BigInt, _>(LOCK)
         .execute(&mut connection)
@@ -177,6 +208,25 @@ async fn migrate_postgres(url: &str) -> Result<Vec<String>, StoreError> {
     let mut harness = AsyncMigrationHarness::new(connection);
     let done = harness.run_pending_migrations(POSTGRES_MIGRATIONS).map_err(migration_error)?;
     Ok(done.iter().map(ToString::to_string).collect())
+}
+
+async fn connect_postgres(url: &str) -> Result<PgConn, StoreError> {
+    let connection = <PgConn as diesel_async::AsyncConnection>::establish(url);
+    tokio::time::timeout(DEADLINE, connection)
+        .await
+        .map_err(|_| StoreError::Deadline(DEADLINE))?
+        .map_err(|error| StoreError::Connection(error.to_string()))
+}
+
+fn pending<DB: diesel::backend::Backend>(
+    harness: &mut impl MigrationHarness<DB>,
+    migrations: EmbeddedMigrations,
+) -> Result<Vec<String>, StoreError>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let pending = harness.pending_migrations(migrations).map_err(migration_error)?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]

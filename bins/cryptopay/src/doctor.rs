@@ -1,0 +1,169 @@
+//! `cryptopay doctor`: checks everything that a start depends on, and says how to mend what is wrong.
+
+use std::fs::{self, OpenOptions};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use cryptopay_auth::{Clock as _, KeySource, Store, SystemClock};
+use tokio::runtime::Handle;
+
+use crate::options::Options;
+use crate::settings::Settings;
+use crate::{cli, start, telemetry};
+
+/// A clock that differs from the database's by more makes tokens come too early or end too late.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+
+/// Prints one line for each check; fails when one of them does.
+pub(crate) fn run(options: &Options) -> ExitCode {
+    telemetry::for_command();
+    let mut report = Report { healthy: true };
+    let settings = report.check("configuration", || {
+        let settings = Settings::from_options(options)?;
+        let summary = format!("{}, issuer {}", settings.auth.environment, settings.auth.issuer);
+        Ok((summary, settings))
+    });
+    report.check("data directory", || Ok((check_data_dir(&options.data_dir)?, ())));
+    report.check("listen address", || {
+        let listener = TcpListener::bind(options.listen)
+            .with_context(|| format!("{} is in use, perhaps by a running server", options.listen))?;
+        Ok((format!("{} is free", listener.local_addr()?), ()))
+    });
+    if let Some(settings) = settings {
+        report.check("signing keys", || Ok((check_keys(&settings)?, ())));
+        match start::runtime() {
+            Ok(runtime) => runtime.block_on(check_database(&mut report, &settings)),
+            Err(error) => report.failed("runtime", &error),
+        }
+    }
+    if report.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+struct Report {
+    healthy: bool,
+}
+
+impl Report {
+    fn check<T>(&mut self, name: &str, check: impl FnOnce() -> anyhow::Result<(String, T)>) -> Option<T> {
+        match check() {
+            Ok((summary, value)) => {
+                self.passed(name, &summary);
+                Some(value)
+            }
+            Err(error) => {
+                self.failed(name, &error);
+                None
+            }
+        }
+    }
+
+    fn passed(&self, name: &str, summary: &str) {
+        let _ = cli::print(&format!("ok    {name}: {summary}"));
+    }
+
+    fn failed(&mut self, name: &str, error: &anyhow::Error) {
+        self.healthy = false;
+        let _ = cli::print(&format!("FAIL  {name}: {error:#}"));
+    }
+}
+
+fn check_data_dir(path: &Path) -> anyhow::Result<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    start::make_data_dir(path)?;
+    let probe = path.join(format!(".doctor-{}", std::process::id()));
+    OpenOptions::new().create_new(true).write(true).open(&probe).with_context(|| {
+        format!("{} cannot be written to; give it to the user who serves", path.display())
+    })?;
+    fs::remove_file(&probe)?;
+    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        bail!("{} is open to others (mode {mode:o}); run: chmod 700 {}", path.display(), path.display());
+    }
+    Ok(format!("{} is writable, for its owner alone", path.display()))
+}
+
+fn check_keys(settings: &Settings) -> anyhow::Result<String> {
+    let now = SystemClock.now();
+    let ring = match &settings.keys {
+        KeySource::Fixed(ring) => ring.clone(),
+        KeySource::File(file) if !file.path().exists() => {
+            return Ok(format!("{} will be made at first start", file.path().display()));
+        }
+        KeySource::File(file) => file.load(now)?,
+    };
+    Ok(format!("{} signs, {} in all", ring.active(now).kid(), ring.list(now).len()))
+}
+
+async fn check_database(report: &mut Report, settings: &Settings) {
+    let database = &settings.database;
+    let store = match Store::open(database, settings.store, Handle::current()) {
+        Ok(store) => store,
+        Err(error) => return report.failed("database", &error.into()),
+    };
+    match store.ping().await {
+        Ok(()) => report.passed("database", &format!("{database} answers")),
+        Err(error) => {
+            let hint = "check that it runs, and user, password and name in CRYPTOPAY_DATABASE_URL";
+            return report.failed("database", &anyhow::Error::from(error).context(hint));
+        }
+    }
+    match store.server_clock().await {
+        Ok(theirs) => {
+            let ours = SystemClock.now();
+            let theirs = theirs.unwrap_or(ours);
+            let apart = ours.since(theirs).max(theirs.since(ours));
+            if apart > CLOCK_TOLERANCE {
+                let message = "the clock differs from the database's by";
+                report.failed("clock", &anyhow::anyhow!("{message} {} s; synchronise both", apart.as_secs()));
+            } else {
+                report.passed("clock", &ours.to_string());
+            }
+        }
+        Err(error) => report.failed("clock", &error.into()),
+    }
+    match Store::pending_migrations(database).await {
+        Ok(pending) if pending.is_empty() => report.passed("schema", "up to date"),
+        Ok(pending) => {
+            report.passed("schema", &format!("{} migrations will run at the next start", pending.len()));
+            return;
+        }
+        Err(error) => return report.failed("schema", &error.into()),
+    }
+    check_installation(report, settings, &store).await;
+}
+
+async fn check_installation(report: &mut Report, settings: &Settings, store: &Store) {
+    let found = match store.find_installation().await {
+        Ok(Some(found)) => found,
+        Ok(None) => return report.passed("installation", "will be written at first start"),
+        Err(error) => return report.failed("installation", &error.into()),
+    };
+    let mut wrong = Vec::new();
+    if found.environment != settings.auth.environment {
+        wrong.push(format!("the database belongs to the {} environment", found.environment));
+    }
+    if found.issuer != settings.auth.issuer {
+        wrong.push(format!(
+            "the database issues tokens as {}; start once with --accept-issuer-change",
+            found.issuer
+        ));
+    }
+    let ring = match &settings.keys {
+        KeySource::Fixed(ring) => Some(ring.clone()),
+        KeySource::File(file) => file.load(SystemClock.now()).ok(),
+    };
+    if ring.is_none_or(|ring| ring.find(&found.signing_key).is_none()) {
+        wrong.push(format!(
+            "the replicas sign with {}, which this configuration does not hold; use the same keys everywhere",
+            found.signing_key
+        ));
+    }
+    if wrong.is_empty() {
+        report.passed("installation", &format!("{}, {}", found.environment, found.issuer));
+    } else {
+        report.failed("installation", &anyhow::anyhow!(wrong.join("; ")));
+    }
+}

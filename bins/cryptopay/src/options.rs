@@ -1,0 +1,130 @@
+//! The options and their environment variables: `cryptopay serve --help` is the reference.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use cryptopay_domain::Environment;
+use ipnet::IpNet;
+
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Options")]
+pub(crate) struct Options {
+    /// `sandbox` or `production`. Credentials of one are worth nothing in the other.
+    #[arg(long, global = true, env = "CRYPTOPAY_ENVIRONMENT", default_value = "sandbox")]
+    pub(crate) environment: Environment,
+
+    /// The address to listen on.
+    #[arg(long, global = true, env = "CRYPTOPAY_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// Where signing keys and the embedded database are kept.
+    #[arg(long, global = true, env = "CRYPTOPAY_DATA_DIR", default_value = "./data")]
+    pub(crate) data_dir: PathBuf,
+
+    /// The URL under which the service is reached: the issuer of its tokens, the same on every replica.
+    /// Required in production; http://localhost:8080 in the sandbox.
+    #[arg(long, global = true, env = "CRYPTOPAY_PUBLIC_URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// `sqlite://<path>` or `postgres://…`; sqlite://<data dir>/cryptopay.db when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+
+    /// A file that holds the database URL.
+    #[arg(long, global = true, env = "CRYPTOPAY_DATABASE_URL_FILE", conflicts_with = "database_url")]
+    pub(crate) database_url_file: Option<PathBuf>,
+
+    /// Connections to PostgreSQL.
+    #[arg(long, global = true, env = "CRYPTOPAY_DATABASE_CONNECTIONS", default_value_t = 16,
+          value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) database_connections: u16,
+
+    /// Signing keys as PASERK `k4.secret.…`, comma-separated: the first is active, the others retiring. A key
+    /// file is made in the data directory when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_SIGNING_KEYS", hide_env_values = true)]
+    pub(crate) signing_keys: Option<String>,
+
+    /// A file that holds the signing keys in the same form.
+    #[arg(long, global = true, env = "CRYPTOPAY_SIGNING_KEYS_FILE", conflicts_with = "signing_keys")]
+    pub(crate) signing_keys_file: Option<PathBuf>,
+
+    /// Seconds that an access token lives.
+    #[arg(long, global = true, env = "CRYPTOPAY_ACCESS_TTL", default_value_t = 86_400,
+          value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(crate) access_ttl: u64,
+
+    /// Seconds that a refresh token lives.
+    #[arg(long, global = true, env = "CRYPTOPAY_REFRESH_TTL", default_value_t = 2_592_000,
+          value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(crate) refresh_ttl: u64,
+
+    /// Seconds that a spent refresh token is still answered after its successor was first used.
+    #[arg(long, global = true, env = "CRYPTOPAY_REFRESH_GRACE", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub(crate) refresh_grace: u64,
+
+    /// Password hashes that run at once, 128 MiB each; one for each core when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_HASH_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) hash_threads: Option<u16>,
+
+    /// Password hashes that may wait; beyond them, 503 OVERLOADED.
+    #[arg(long, global = true, env = "CRYPTOPAY_HASH_QUEUE", default_value_t = 128)]
+    pub(crate) hash_queue: u16,
+
+    /// Password hashes that may wait from one client address; twice the threads when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_HASH_QUEUE_PER_ADDRESS")]
+    pub(crate) hash_queue_per_address: Option<u16>,
+
+    /// Seconds that a password hash may wait.
+    #[arg(long, global = true, env = "CRYPTOPAY_HASH_DEADLINE", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=120))]
+    pub(crate) hash_deadline: u64,
+
+    /// Days that audit events are kept.
+    #[arg(long, global = true, env = "CRYPTOPAY_AUDIT_DAYS", default_value_t = 365,
+          value_parser = clap::value_parser!(u64).range(1..=36_500))]
+    pub(crate) audit_days: u64,
+
+    /// Proxies whose X-Forwarded-For or Forwarded is believed, as CIDR, comma-separated.
+    #[arg(long, global = true, env = "CRYPTOPAY_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub(crate) trusted_proxies: Vec<IpNet>,
+
+    /// Origins whose pages may call the API from a browser, comma-separated.
+    #[arg(long, global = true, env = "CRYPTOPAY_CORS_ORIGINS", value_delimiter = ',')]
+    pub(crate) cors_origins: Vec<String>,
+
+    /// A proxy in front ends TLS: allows plain HTTP beyond loopback in production.
+    #[arg(long, global = true, env = "CRYPTOPAY_BEHIND_PROXY")]
+    pub(crate) behind_proxy: bool,
+
+    /// Issue tokens under another public URL than before. Tokens issued so far stop working.
+    #[arg(long, global = true)]
+    pub(crate) accept_issuer_change: bool,
+
+    /// Sign with a key that the other replicas do not know.
+    #[arg(long, global = true)]
+    pub(crate) accept_signing_key_change: bool,
+
+    /// Threads that serve requests; one for each core when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+
+    /// What to log, as tracing directives such as `info` or `cryptopay=debug`.
+    #[arg(long, global = true, env = "CRYPTOPAY_LOG", default_value = "info")]
+    pub(crate) log: String,
+
+    /// How to log: for people, as JSON, or whichever suits where it goes.
+    #[arg(long, global = true, env = "CRYPTOPAY_LOG_FORMAT", default_value = "auto")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

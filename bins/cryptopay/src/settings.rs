@@ -1,0 +1,161 @@
+//! Options made into settings: parsed, checked together, and refused with all that is wrong at once.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use cryptopay_auth::hasher::HasherConfig;
+use cryptopay_auth::{AuthConfig, Change, DatabaseUrl, KeyFile, KeyRing, KeySource, SigningKey, StoreConfig};
+use cryptopay_domain::Environment;
+use cryptopay_domain::session::RefreshPolicy;
+use secrecy::zeroize::Zeroizing;
+
+use crate::options::Options;
+
+/// Everything the parts are made of.
+pub(crate) struct Settings {
+    pub(crate) auth: AuthConfig,
+    pub(crate) database: DatabaseUrl,
+    pub(crate) store: StoreConfig,
+    pub(crate) keys: KeySource,
+}
+
+impl Settings {
+    /// Checks the options.
+    pub(crate) fn from_options(options: &Options) -> anyhow::Result<Self> {
+        let mut wrong = unsafe_in_production(options);
+        if options.access_ttl > options.refresh_ttl {
+            wrong.push(format!(
+                "access tokens would outlive refresh tokens: CRYPTOPAY_ACCESS_TTL ({}) must not exceed \
+                 CRYPTOPAY_REFRESH_TTL ({})",
+                options.access_ttl, options.refresh_ttl
+            ));
+        }
+        wrong.extend(options.cors_origins.iter().filter_map(|origin| wrong_origin(origin)));
+        let issuer = options.public_url.clone().unwrap_or_else(|| "http://localhost:8080".to_owned());
+        wrong.extend(wrong_public_url(&issuer));
+        let database = keep(database(options), &mut wrong);
+        let keys = keep(keys(options), &mut wrong);
+        match (database, keys) {
+            (Some(database), Some(keys)) if wrong.is_empty() => Ok(Self {
+                auth: auth_config(options, issuer),
+                database,
+                store: StoreConfig {
+                    connections: usize::from(options.database_connections),
+                    ..StoreConfig::default()
+                },
+                keys,
+            }),
+            _ => bail!("the configuration cannot be used:\n  - {}", wrong.join("\n  - ")),
+        }
+    }
+}
+
+fn keep<T>(result: anyhow::Result<T>, wrong: &mut Vec<String>) -> Option<T> {
+    result.inspect_err(|error| wrong.push(format!("{error:#}"))).ok()
+}
+
+fn auth_config(options: &Options, issuer: String) -> AuthConfig {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let permits = options.hash_threads.map_or(cores, usize::from);
+    let change = |accepted: bool| if accepted { Change::Accepted } else { Change::Refused };
+    AuthConfig {
+        access_ttl: Duration::from_secs(options.access_ttl),
+        refresh: RefreshPolicy {
+            ttl: Duration::from_secs(options.refresh_ttl),
+            grace: Duration::from_secs(options.refresh_grace),
+        },
+        hasher: HasherConfig {
+            permits,
+            queue: usize::from(options.hash_queue),
+            deadline: Duration::from_secs(options.hash_deadline),
+            waiting_per_network: options.hash_queue_per_address.map_or(2 * permits, usize::from),
+            ..HasherConfig::default()
+        },
+        audit_kept: Duration::from_secs(options.audit_days * 86_400),
+        issuer_change: change(options.accept_issuer_change),
+        signing_key_change: change(options.accept_signing_key_change),
+        ..AuthConfig::new(options.environment, issuer)
+    }
+}
+
+fn unsafe_in_production(options: &Options) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if options.environment != Environment::Production {
+        return wrong;
+    }
+    match &options.public_url {
+        None => {
+            wrong.push("production needs CRYPTOPAY_PUBLIC_URL, such as https://api.example.com".to_owned())
+        }
+        Some(url) if !url.starts_with("https://") => {
+            wrong.push(format!(
+                "in production CRYPTOPAY_PUBLIC_URL must begin with https://; '{url}' does not"
+            ));
+        }
+        Some(_) => {}
+    }
+    if !options.listen.ip().is_loopback() && !options.behind_proxy {
+        wrong.push(format!(
+            "{} is plain HTTP beyond this machine: listen on 127.0.0.1, or say --behind-proxy when a proxy in \
+             front ends TLS",
+            options.listen
+        ));
+    }
+    wrong
+}
+
+fn wrong_public_url(text: &str) -> Option<String> {
+    let parsed = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let plain = parsed.is_some_and(|url| {
+        url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    (!plain || text.ends_with('/')).then(|| {
+        format!("CRYPTOPAY_PUBLIC_URL must be like https://api.example.com, without a slash at its end; '{text}' is not")
+    })
+}
+
+fn wrong_origin(origin: &str) -> Option<String> {
+    let parsed = url::Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let canonical = parsed.is_some_and(|url| url.origin().ascii_serialization() == origin);
+    (!canonical).then(|| {
+        format!("CRYPTOPAY_CORS_ORIGINS holds '{origin}', which is no origin; write one like https://shop.example.com")
+    })
+}
+
+fn database(options: &Options) -> anyhow::Result<DatabaseUrl> {
+    let from_file = options.database_url_file.as_deref().map(read_secret_file).transpose()?;
+    match from_file.as_deref().map(String::as_str).or(options.database_url.as_deref()) {
+        Some(url) => DatabaseUrl::parse(url).context("CRYPTOPAY_DATABASE_URL cannot be used"),
+        None => Ok(DatabaseUrl::Sqlite(options.data_dir.join("cryptopay.db"))),
+    }
+}
+
+fn keys(options: &Options) -> anyhow::Result<KeySource> {
+    let from_file = options.signing_keys_file.as_deref().map(read_secret_file).transpose()?;
+    let Some(text) = from_file.as_deref().map(String::as_str).or(options.signing_keys.as_deref()) else {
+        return Ok(KeySource::File(KeyFile::in_directory(&options.data_dir)));
+    };
+    let keys = text
+        .split(',')
+        .enumerate()
+        .map(|(index, key)| {
+            SigningKey::from_paserk(key.trim())
+                .with_context(|| format!("key {} of CRYPTOPAY_SIGNING_KEYS cannot be used", index + 1))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(KeySource::Fixed(KeyRing::fixed(keys).context("CRYPTOPAY_SIGNING_KEYS cannot be used")?))
+}
+
+fn read_secret_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = Zeroizing::new(
+        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
+    );
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}

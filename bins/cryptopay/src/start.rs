@@ -1,0 +1,70 @@
+//! What every command that touches the database begins with.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use cryptopay_auth::{Auth, DatabaseUrl, Store, SystemClock};
+use ring::rand::SystemRandom;
+use tokio::runtime::{Handle, Runtime};
+
+use crate::options::Options;
+use crate::settings::Settings;
+
+/// The runtime of everything but the request handlers, which actix gives threads of their own.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("cryptopay")
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")
+}
+
+/// Makes the data directory, brings the schema up to date and starts the auth core.
+pub(crate) async fn start(settings: Settings, data_dir: &Path) -> anyhow::Result<Auth> {
+    make_data_dir(data_dir)?;
+    let database = &settings.database;
+    let ran = migrate(database).await?;
+    if !ran.is_empty() {
+        tracing::info!(migrations = ran.len(), "the schema was brought up to date");
+    }
+    let store = Store::open(database, settings.store, Handle::current())
+        .with_context(|| format!("{database} cannot be opened"))?;
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom::new()));
+    Ok(Auth::start(settings.auth, store, settings.keys, clock, random).await?)
+}
+
+/// Starts the auth core for one command and runs it.
+pub(crate) fn with_auth<T>(
+    options: &Options,
+    command: impl AsyncFnOnce(Auth) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    crate::telemetry::for_command();
+    let settings = Settings::from_options(options)?;
+    runtime()?.block_on(async {
+        let auth = start(settings, &options.data_dir).await?;
+        auth.load_revocations().await?;
+        command(auth).await
+    })
+}
+
+/// Makes the data directory, for its owner alone.
+pub(crate) fn make_data_dir(path: &Path) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| {
+        format!(
+            "the data directory {} cannot be made; set CRYPTOPAY_DATA_DIR to a directory you may write to",
+            path.display()
+        )
+    })
+}
+
+/// Brings the schema up to date.
+pub(crate) async fn migrate(database: &DatabaseUrl) -> anyhow::Result<Vec<String>> {
+    Store::migrate(database).await.with_context(|| {
+        format!("{database} cannot be used; `cryptopay doctor` checks everything and says how to mend it")
+    })
+}
