@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal as _;
 
+use cryptopay_http::JsonLines;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::options::{LogFormat, Options};
 
@@ -17,7 +19,7 @@ pub(crate) fn for_server(options: &Options) -> anyhow::Result<()> {
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
     if json {
-        builder.json().flatten_event(true).with_current_span(false).init();
+        builder.fmt_fields(JsonFields::new()).event_format(JsonLines).init();
     } else {
         builder.with_ansi(std::io::stdout().is_terminal()).init();
     }

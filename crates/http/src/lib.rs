@@ -37,6 +37,7 @@ mod extract;
 mod fields;
 mod gate;
 mod health;
+mod json_log;
 mod json_object;
 mod login;
 mod openapi;
@@ -65,6 +66,7 @@ pub use body::MAX_BODY;
 pub use config::HttpConfig;
 pub use error::{ApiError, Challenge};
 pub use fields::FieldProblems;
+pub use json_log::JsonLines;
 pub use openapi::openapi_document;
 pub use request_id::{RequestIds, X_REQUEST_ID};
 
