@@ -1,17 +1,19 @@
 //! The auth core itself: what all use cases share, and how it starts.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use cryptopay_domain::{Environment, Timestamp};
 use cryptopay_store::installation::Installation;
-use cryptopay_store::{Store, StoreError};
+use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
 use cryptopay_token::{KeyListing, KeyRing, RefreshContext, TokenContext};
 use ring::hmac;
-use ring::rand::SecureRandom;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::runtime::Handle;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{AuthConfig, Change};
 use crate::credential_cache::CredentialCache;
 use crate::failure::Failure;
@@ -105,6 +107,27 @@ pub enum StartError {
 }
 
 impl Auth {
+    /// Opens the auth core for embedding: brings the schema of `database` up to date, keeps signing keys in
+    /// `directory`, and reads the revocation feed once. Uses the system's clock and random numbers.
+    ///
+    /// Call [`Auth::run_background`] next, on a multi-thread runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to mend.
+    pub async fn open(
+        config: AuthConfig,
+        database: &DatabaseUrl,
+        directory: &Path,
+    ) -> Result<Self, StartError> {
+        Store::migrate(database).await?;
+        let store = Store::open(database, StoreConfig::default(), Handle::current())?;
+        let keys = KeySource::File(KeyFile::in_directory(directory));
+        let auth =
+            Self::start(config, store, keys, Arc::new(SystemClock), Arc::new(SystemRandom::new())).await?;
+        auth.load_revocations().await?;
+        Ok(auth)
+    }
+
     /// Starts the core on a store whose schema is up to date: checks that the installation is the one
     /// configured, writing its identity at first start.
     ///

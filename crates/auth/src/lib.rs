@@ -2,6 +2,22 @@
 //!
 //! Use cases over the rules of `cryptopay-domain`, the tokens of `cryptopay-token` and the rows of
 //! `cryptopay-store`. There is no HTTP here, no SQL and no status code; time and randomness are injected.
+//!
+//! A Rust service embeds it so:
+//!
+//! ```no_run
+//! # use cryptopay_auth::{Auth, AuthConfig, DatabaseUrl};
+//! # use cryptopay_domain::{Environment, Permission};
+//! # async fn embed(bearer: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let config = AuthConfig::new(Environment::Sandbox, "https://auth.example.com".to_owned());
+//! let database = DatabaseUrl::parse("sqlite://data/cryptopay.db")?;
+//! let auth = Auth::open(config, &database, "data".as_ref()).await?;
+//! let background = auth.run_background();
+//! let may_read = auth.authenticate(bearer).await?.allows(Permission::Read);
+//! # background.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod api_key;
 mod audit;

@@ -72,11 +72,12 @@ impl Auth {
             inner.record_refused_login(&command.username, user, context, now).await?;
             return Err(Failure::Rejected(LoginRejection));
         };
-        let rehashed = if verification.outdated {
-            Some(SecretString::from(inner.hasher.hash(attempt, network).await?.expose()))
-        } else {
-            None
+        // When the hasher is busy, the next login will bring the hash up to date.
+        let rehashed = match verification.outdated {
+            true => inner.hasher.hash(attempt, network).await.ok(),
+            false => None,
         };
+        let rehashed = rehashed.map(|hash| SecretString::from(hash.expose()));
         inner.begin_session(found, rehashed, context).await
     }
 }
