@@ -73,10 +73,8 @@ impl Auth {
             return Err(Failure::Rejected(LoginRejection));
         };
         // When the hasher is busy, the next login will bring the hash up to date.
-        let rehashed = match verification.outdated {
-            true => inner.hasher.hash(attempt, network).await.ok(),
-            false => None,
-        };
+        let rehashed =
+            if verification.outdated { inner.hasher.hash(attempt, network).await.ok() } else { None };
         let rehashed = rehashed.map(|hash| SecretString::from(hash.expose()));
         inner.begin_session(found, rehashed, context).await
     }

@@ -49,6 +49,11 @@ impl TestAuth {
         replica(&self.database, &self.clock, self.auth.config().clone()).await
     }
 
+    /// Another replica on the same database and key file, configured in another way.
+    pub async fn replica_with(&self, config: AuthConfig) -> Auth {
+        replica(&self.database, &self.clock, config).await
+    }
+
     /// Registers a merchant whose password is [`PASSWORD`].
     pub async fn register(&self, username: &str) -> User {
         let command = RegisterCommand {
