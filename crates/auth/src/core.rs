@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use cryptopay_domain::{Environment, Timestamp};
 use cryptopay_store::installation::Installation;
 use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
-use cryptopay_token::{KeyListing, KeyRing, RefreshContext, TokenContext};
+use cryptopay_token::{KeyListing, KeyRing, KeyStatus, RefreshContext, TokenContext};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime::Handle;
@@ -254,11 +254,15 @@ async fn check_installation(
         store.set_issuer(config.issuer.clone()).await?;
     }
     if found.signing_key != active {
-        let known = ring.find(&found.signing_key).is_some();
-        if !known && config.signing_key_change == Change::Refused {
-            return Err(StartError::OtherSigningKey { stored: found.signing_key, active });
+        let theirs = ring.list(now).into_iter().find(|key| key.kid.as_str() == found.signing_key);
+        match theirs.map(|key| key.status) {
+            // The others have moved on already, as we shall.
+            Some(KeyStatus::Next) => {}
+            None if config.signing_key_change == Change::Refused => {
+                return Err(StartError::OtherSigningKey { stored: found.signing_key, active });
+            }
+            _ => store.set_signing_key(active).await?,
         }
-        store.set_signing_key(active).await?;
     }
     Ok(found)
 }
