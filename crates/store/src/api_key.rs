@@ -10,6 +10,7 @@ use diesel_async::RunQueryDsl;
 
 use crate::audit::{AuditEvent, AuditQueries};
 use crate::moment::{At, at};
+use crate::pieces::in_pieces;
 use crate::revocation::{Revocation, RevocationQueries, Revoked};
 use crate::schema::{api_keys, users};
 use crate::session::SessionQueries;
@@ -78,7 +79,7 @@ pub enum ApiKeyWrite<T, R> {
     },
     /// The rules refuse it.
     Refused(R),
-    /// The account is disabled or the acting session has ended.
+    /// The account is disabled, the acting session has ended, or the acting key is not there.
     ActorGone,
 }
 
@@ -313,8 +314,9 @@ impl Store {
         let found: Vec<ApiKey> = reading!(self, |conn| {
             if let KeyActor::Key(root) = actor {
                 // A key's family is small enough to be paged in memory.
-                let mut family = conn.keys_under(root).await?;
-                family.extend(conn.find_key(user, root).await?);
+                let Some(root) = conn.find_key(user, root).await? else { return Ok(Vec::new()) };
+                let mut family = conn.keys_under(root.id).await?;
+                family.push(root);
                 family.retain(|key| key.listed_until().is_none_or(|until| until > now));
                 family.sort_by_key(|key| std::cmp::Reverse(key.id));
                 match request.position {
@@ -379,13 +381,19 @@ impl Store {
                 return Ok(ApiKeyWrite::ActorGone);
             }
             let facts = conn.api_key_facts(user, actor, target, now).await?;
-            let (plan, answer) = match decide(facts) {
+            // Without its key, an acting key would look like a login to the rules.
+            if matches!(actor, KeyActor::Key(_)) && facts.maker.is_none() {
+                return Ok(ApiKeyWrite::ActorGone);
+            }
+            let (mut plan, answer) = match decide(facts) {
                 Ok(decided) => decided,
                 Err(rejection) => return Ok(ApiKeyWrite::Refused(rejection)),
             };
             if let Some((key, hash)) = plan.insert {
                 conn.insert_key(key, hash).await?;
             }
+            // In the order in which `mark_api_keys_used` takes them.
+            plan.changes.sort_by_key(|key| key.id);
             let changed = plan.changes.iter().map(|key| Revoked::ApiKey(key.id)).collect();
             for key in plan.changes {
                 conn.update_key(key).await?;
@@ -397,20 +405,23 @@ impl Store {
         })
     }
 
-    /// Records when keys were last presented.
+    /// Records when keys were last presented, piece by piece; to write one again changes nothing.
     ///
     /// # Errors
-    /// [`StoreError`] when it was not, or perhaps not, written.
+    /// [`StoreError`] when not all of it was written, or perhaps not.
     pub async fn mark_api_keys_used(&self, uses: Vec<(ApiKeyId, Timestamp)>) -> Result<(), StoreError> {
-        writing!(self, |conn| {
-            for (key, used_at) in uses {
-                diesel::update(api_keys::table.find(key.to_string()))
-                    .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(At(used_at))))
-                    .set(api_keys::last_used_at.eq(Some(At(used_at))))
-                    .execute(conn)
-                    .await?;
-            }
-            Ok(())
-        })
+        for uses in in_pieces(uses, |(key, _)| *key) {
+            writing!(self, |conn| {
+                for (key, used_at) in uses {
+                    diesel::update(api_keys::table.find(key.to_string()))
+                        .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(At(used_at))))
+                        .set(api_keys::last_used_at.eq(Some(At(used_at))))
+                        .execute(conn)
+                        .await?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }

@@ -12,11 +12,11 @@ pub enum StoreError {
     #[error("the database did not answer within {0:?}")]
     Deadline(std::time::Duration),
     /// The database, or the connection to it, failed.
-    #[error("database error")]
-    Database(#[source] DieselError),
+    #[error("database error: {0}")]
+    Database(DieselError),
     /// The connection was lost during a commit: it may have happened or not.
-    #[error("the outcome of a commit is unknown")]
-    CommitUnknown(#[source] DieselError),
+    #[error("the outcome of a commit is unknown: {0}")]
+    CommitUnknown(DieselError),
     /// The operation was cut short because its executor went away.
     #[error("the store is shutting down")]
     Closed,

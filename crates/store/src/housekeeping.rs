@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use cryptopay_domain::Timestamp;
+use cryptopay_domain::{Timestamp, UserId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use crate::moment::At;
 use crate::schema::{api_keys, audit_events, installation, revocations, sessions};
+use crate::user::UserQueries;
 use crate::{Store, StoreError};
 
 /// Rows removed at a time, so that no other write waits long.
@@ -61,9 +62,37 @@ impl Store {
         let expired: usize = clear_piece!(self, sessions, String, sessions::expires_at.lt(over));
         Ok(Cleared {
             sessions: ended + expired,
-            api_keys: clear_piece!(self, api_keys, String, api_keys::listed_until.lt(Some(At(now)))),
+            api_keys: self.clear_api_keys(now).await?,
             revocations: clear_piece!(self, revocations, i64, revocations::forget_after.lt(At(now))),
             audit_events: clear_piece!(self, audit_events, i64, audit_events::occurred_at.lt(audit_over)),
+        })
+    }
+
+    /// Removes one piece of the keys that are no longer listed. The keys under one of them move up to the key
+    /// that it was made with: they stay within that one's reach, and are revoked along with it.
+    async fn clear_api_keys(&self, now: Timestamp) -> Result<usize, StoreError> {
+        writing!(self, |conn| {
+            let over = api_keys::listed_until.lt(Some(At(now)));
+            let ids: Vec<String> =
+                api_keys::table.filter(over).select(api_keys::id).limit(PIECE).load(conn).await?;
+            let makers: Vec<(i64, Option<String>)> = api_keys::table
+                .filter(api_keys::parent_id.eq_any(ids.clone()))
+                .select((api_keys::user_id, api_keys::parent_id))
+                .distinct()
+                .order(api_keys::user_id)
+                .load(conn)
+                .await?;
+            for (user, maker) in makers {
+                // Nobody else changes the family meanwhile.
+                conn.lock_enabled_user(UserId(user)).await?;
+                let above = api_keys::table.filter(api_keys::id.nullable().eq(maker.clone()));
+                let above: Option<String> = above.select(api_keys::parent_id).first(conn).await?;
+                diesel::update(api_keys::table.filter(api_keys::parent_id.eq(maker)))
+                    .set(api_keys::parent_id.eq(above))
+                    .execute(conn)
+                    .await?;
+            }
+            Ok(diesel::delete(api_keys::table.filter(api_keys::id.eq_any(ids))).execute(conn).await?)
         })
     }
 }

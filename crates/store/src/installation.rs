@@ -133,7 +133,8 @@ impl Store {
         })
     }
 
-    /// Raises the generation and ends every session: what has to follow the restoring of a backup.
+    /// Raises the generation and ends every session, known or not: what has to follow the restoring of a
+    /// backup.
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.
@@ -151,7 +152,8 @@ impl Store {
                 sessions::table.filter(sessions::ended_at.is_null()).select(sessions::id).load(conn).await?;
             let ended = conn.end_sessions(live, now).await?;
             conn.record(audit).await?;
-            conn.revoke(ended.into_iter().map(Revoked::Session).collect(), now).await
+            let known = ended.into_iter().map(Revoked::Session);
+            conn.revoke(known.chain([Revoked::SessionsBegunBefore(now)]).collect(), now).await
         })
     }
 }

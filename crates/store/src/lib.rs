@@ -9,10 +9,12 @@ mod macros;
 
 pub mod api_key;
 pub mod audit;
+mod database_url;
 mod error;
 pub mod housekeeping;
 pub mod installation;
 mod moment;
+mod pieces;
 mod postgres;
 pub mod revocation;
 mod schema;
@@ -21,5 +23,6 @@ mod sqlite;
 mod store;
 pub mod user;
 
+pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use error::StoreError;
-pub use store::{DatabaseUrl, DatabaseUrlError, POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS, Store, StoreConfig};
+pub use store::{POSTGRES_MIGRATIONS, SQLITE_MIGRATIONS, Store, StoreConfig};

@@ -1,14 +1,18 @@
 //! PostgreSQL: a pool, and operations that run to their end whoever stops waiting.
 
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use deadpool::Runtime;
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use tokio_postgres::{Config, NoTls};
 
 use crate::StoreError;
 
@@ -18,6 +22,8 @@ type Manager = <PgConn as AsyncConnection>::TransactionManager;
 
 /// How long an operation waits for a connection.
 const POOL_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a peer may leave data unacknowledged, or a connection be idle before the peer is asked.
+const SILENCE: Duration = Duration::from_secs(15);
 /// What each connection is told first: a statement that hangs, or a transaction whose owner does, gives way;
 /// an acknowledged commit is on the disk whatever the server's default.
 const SETUP: &str = "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '20s'; \
@@ -35,11 +41,8 @@ impl PostgresPool {
         let mut config = ManagerConfig::<PgConn>::default();
         config.custom_setup = Box::new(|url| {
             async move {
-                let mut connection = PgConn::establish(url).await?;
-                connection
-                    .batch_execute(SETUP)
-                    .await
-                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                let mut connection = connect(url).await?;
+                connection.batch_execute(SETUP).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(connection)
             }
             .boxed()
@@ -87,6 +90,27 @@ impl PostgresPool {
     }
 }
 
+/// Opens a connection.
+///
+/// A network that has gone silent is noticed in seconds. By default TCP takes a quarter of an hour for it, and
+/// hours if nothing was being sent, during which the pool would be full of dead connections.
+pub(crate) async fn connect(url: &str) -> ConnectionResult<PgConn> {
+    let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(chain(&error));
+    let mut config: Config = url.parse().map_err(bad)?;
+    config.tcp_user_timeout(SILENCE).keepalives(true).keepalives_idle(SILENCE);
+    config.keepalives_interval(SILENCE / 3).keepalives_retries(3);
+    let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
+    PgConn::try_from_client_and_connection(client, connection).await
+}
+
+/// An error and its causes: the driver's own text does not go on to tell them.
+fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", chain(cause)),
+        None => error.to_string(),
+    }
+}
+
 async fn get(pool: &Pool<PgConn>) -> Result<Object<PgConn>, StoreError> {
     pool.get().await.map_err(|error| StoreError::Connection(error.to_string()))
 }
@@ -96,7 +120,12 @@ where
     F: for<'c> FnOnce(&'c mut PgConn) -> BoxFuture<'c, Result<T, StoreError>>,
 {
     Manager::begin_transaction(connection).await?;
-    match operation(connection).await {
+    // After a panic, too, the transaction ends at once: in the pool it would go on holding its locks.
+    let outcome = AssertUnwindSafe(operation(connection)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("a store operation panicked");
+        Err(StoreError::Closed)
+    });
+    match outcome {
         Ok(value) => {
             Manager::commit_transaction(connection).await.map_err(StoreError::CommitUnknown)?;
             Ok(value)
@@ -106,5 +135,38 @@ where
             let _ = Manager::rollback_transaction(connection).await;
             Err(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptopay_testkit::postgres::TestPostgres;
+    use diesel::QueryableByName;
+    use diesel::sql_types::Text;
+    use diesel_async::RunQueryDsl;
+
+    use super::*;
+
+    #[derive(QueryableByName, Debug, PartialEq, Eq)]
+    struct Settings {
+        #[diesel(sql_type = Text)]
+        synchronous_commit: String,
+        #[diesel(sql_type = Text)]
+        statement_timeout: String,
+    }
+
+    #[tokio::test]
+    async fn every_live_connection_commits_to_the_disk_and_gives_up_in_time() {
+        let url = TestPostgres::from_environment().create_database().await;
+        let pool = PostgresPool::new(&url, 1, Handle::current()).unwrap();
+        let settings = pool.read(|connection| {
+            let query = diesel::sql_query(
+                "SELECT current_setting('synchronous_commit') AS synchronous_commit, \
+                 current_setting('statement_timeout') AS statement_timeout",
+            );
+            async move { Ok(query.get_result::<Settings>(connection).await?) }.boxed()
+        });
+        let expected = Settings { synchronous_commit: "on".to_owned(), statement_timeout: "10s".to_owned() };
+        assert_eq!(settings.await.unwrap(), expected);
     }
 }

@@ -19,10 +19,13 @@ const SESSION_SLACK: Duration = Duration::from_secs(300);
 const API_KEY_SLACK: Duration = Duration::from_secs(900);
 
 /// What a row of the feed tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Revoked {
     /// The session has ended: none of its access tokens is good any more.
     Session(SessionId),
+    /// Every session that began before this moment has ended, those that the database does not know included:
+    /// a restored backup has never heard of the sessions that began after it was made.
+    SessionsBegunBefore(Timestamp),
     /// The key was changed, rotated or revoked: what was remembered of it is void.
     ApiKey(ApiKeyId),
 }
@@ -84,6 +87,10 @@ impl FeedRow {
         let revoked = match kind.as_str() {
             "session" => subject.parse().map(Revoked::Session),
             "api_key" => subject.parse().map(Revoked::ApiKey),
+            "sessions_begun_before" => match subject.parse() {
+                Ok(micros) => Ok(Revoked::SessionsBegunBefore(Timestamp::from_unix_micros(micros))),
+                Err(_) => return Err(corrupt),
+            },
             // A later version's row: it speaks of something this one never remembers.
             _ => return Ok(None),
         };
@@ -98,6 +105,7 @@ impl Revoked {
     const fn kind(self) -> &'static str {
         match self {
             Self::Session(_) => "session",
+            Self::SessionsBegunBefore(_) => "sessions_begun_before",
             Self::ApiKey(_) => "api_key",
         }
     }
@@ -105,6 +113,7 @@ impl Revoked {
     fn subject(self) -> String {
         match self {
             Self::Session(id) => id.to_string(),
+            Self::SessionsBegunBefore(moment) => moment.unix_micros().to_string(),
             Self::ApiKey(id) => id.to_string(),
         }
     }
@@ -126,7 +135,7 @@ shared_queries! {
                 .into_iter()
                 .map(|revoked| {
                     let kept = match revoked {
-                        Revoked::Session(_) => access + SESSION_SLACK,
+                        Revoked::Session(_) | Revoked::SessionsBegunBefore(_) => access + SESSION_SLACK,
                         Revoked::ApiKey(_) => API_KEY_SLACK,
                     };
                     Revocation { revoked, forget_after: now.after(kept) }

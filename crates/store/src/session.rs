@@ -1,5 +1,7 @@
 //! Login sessions.
 
+use std::collections::BTreeSet;
+
 use cryptopay_domain::page::{Direction, Position};
 use cryptopay_domain::session::{EarlierUses, RefreshLine};
 use cryptopay_domain::{Page, PageRequest, Session, SessionId, Timestamp, UserId};
@@ -9,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::{AuditEvent, AuditQueries};
 use crate::moment::{At, at};
+use crate::pieces::in_pieces;
 use crate::revocation::{Revocation, RevocationQueries, Revoked};
 use crate::schema::{sessions, users};
 use crate::user::UserQueries;
@@ -47,6 +50,22 @@ pub struct SessionRotation {
     pub expires_at: Timestamp,
     /// When.
     pub now: Timestamp,
+}
+
+/// What marks a session.
+#[derive(Clone, Copy)]
+pub(crate) enum Mark {
+    Seen(SessionSighting),
+    Used(SessionId, Timestamp),
+}
+
+impl Mark {
+    const fn session(&self) -> SessionId {
+        match self {
+            Self::Seen(sighting) => sighting.session,
+            Self::Used(session, _) => *session,
+        }
+    }
 }
 
 /// Which of a user's sessions to end.
@@ -131,7 +150,7 @@ fn session_id(text: &str) -> Result<SessionId, StoreError> {
 }
 
 shared_queries! {
-    /// What ends sessions, inside the transaction of the cause.
+    /// What ends and marks sessions, inside the transaction of the cause.
     trait SessionQueries {
         async fn is_session_live(conn, session: SessionId, user: UserId) -> Result<bool, StoreError> {
             let live: i64 = sessions::table
@@ -159,20 +178,43 @@ shared_queries! {
         /// Ends those of the sessions that have not ended yet, and returns them.
         async fn end_sessions(conn, ids: Vec<String>, now: Timestamp) -> Result<Vec<SessionId>, StoreError> {
             let mut ended = Vec::with_capacity(ids.len());
-            // In pieces, since a statement takes only so many parameters.
-            for piece in ids.chunks(500) {
-                let rows: Vec<String> = diesel::update(sessions::table)
-                    .filter(sessions::id.eq_any(piece.to_vec()))
+            // One by one in the order of their identifiers, as whoever takes several rows does: a statement
+            // for all of them would take their locks in any order, and PostgreSQL break a deadlock with
+            // another transaction by failing one of the two.
+            let ids = BTreeSet::from_iter(ids);
+            for id in ids {
+                let changed = diesel::update(sessions::table.find(&id))
                     .filter(sessions::ended_at.is_null())
                     .set(sessions::ended_at.eq(Some(At(now))))
-                    .returning(sessions::id)
-                    .get_results(conn)
+                    .execute(conn)
                     .await?;
-                for row in rows {
-                    ended.push(session_id(&row)?);
+                if changed == 1 {
+                    ended.push(session_id(&id)?);
                 }
             }
             Ok(ended)
+        }
+
+        async fn mark_session(conn, mark: Mark) -> Result<(), StoreError> {
+            let session = sessions::table.find(mark.session().to_string());
+            match mark {
+                Mark::Seen(sighting) => {
+                    diesel::update(session)
+                        .filter(sessions::counter.eq(counter_to_row(sighting.counter)))
+                        .filter(sessions::used_at.is_null())
+                        .set(sessions::used_at.eq(Some(At(sighting.at))))
+                        .execute(conn)
+                        .await?
+                }
+                Mark::Used(_, at) => {
+                    diesel::update(session)
+                        .filter(sessions::last_used_at.lt(At(at)))
+                        .set(sessions::last_used_at.eq(At(at)))
+                        .execute(conn)
+                        .await?
+                }
+            };
+            Ok(())
         }
     }
 }
@@ -326,32 +368,26 @@ impl Store {
         Ok(Page::from_found(found, &request, |session| session.id))
     }
 
-    /// Records that access tokens were presented: the first sight of each counter, and last uses.
+    /// Records that access tokens were presented: the first sight of each counter, and last uses. They are
+    /// written piece by piece; to write one again changes nothing.
     ///
     /// # Errors
-    /// [`StoreError`] when it was not, or perhaps not, written.
+    /// [`StoreError`] when not all of it was written, or perhaps not.
     pub async fn mark_sessions_seen(
         &self,
         sightings: Vec<SessionSighting>,
         uses: Vec<(SessionId, Timestamp)>,
     ) -> Result<(), StoreError> {
-        writing!(self, |conn| {
-            for sighting in sightings {
-                diesel::update(sessions::table.find(sighting.session.to_string()))
-                    .filter(sessions::counter.eq(counter_to_row(sighting.counter)))
-                    .filter(sessions::used_at.is_null())
-                    .set(sessions::used_at.eq(Some(At(sighting.at))))
-                    .execute(conn)
-                    .await?;
-            }
-            for (session, used_at) in uses {
-                diesel::update(sessions::table.find(session.to_string()))
-                    .filter(sessions::last_used_at.lt(At(used_at)))
-                    .set(sessions::last_used_at.eq(At(used_at)))
-                    .execute(conn)
-                    .await?;
-            }
-            Ok(())
-        })
+        let seen = sightings.into_iter().map(Mark::Seen);
+        let used = uses.into_iter().map(|(session, at)| Mark::Used(session, at));
+        for marks in in_pieces(seen.chain(used).collect(), Mark::session) {
+            writing!(self, |conn| {
+                for mark in marks {
+                    conn.mark_session(mark).await?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }

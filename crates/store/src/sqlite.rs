@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection};
-use diesel::result::Error as DieselError;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, SqliteConnection};
 use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
 use diesel_async::{AsyncConnection, TransactionManager};
@@ -159,13 +159,12 @@ where
 /// Opens a blocking connection. WAL lets readers go on during a write; FULL makes a commit survive the loss
 /// of power and not only of the process.
 pub(crate) fn connect_blocking(path: &str) -> Result<SqliteConnection, StoreError> {
-    let mut connection =
-        SqliteConnection::establish(path).map_err(|error| StoreError::Connection(error.to_string()))?;
-    connection.batch_execute(
-        "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA foreign_keys = ON; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; \
-         PRAGMA trusted_schema = OFF;",
-    )?;
+    const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                         PRAGMA foreign_keys = ON; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; \
+                         PRAGMA trusted_schema = OFF;";
+    let unusable = |error: &dyn Error| StoreError::Connection(format!("{path}: {error}"));
+    let mut connection = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
+    connection.batch_execute(SETUP).map_err(|error| unusable(&error))?;
     Ok(connection)
 }
 
@@ -192,45 +191,60 @@ fn write_loop(jobs: &Receiver<Job>, mut connection: SqliteConn, path: &str) {
     }
 }
 
-/// Runs the waiting writes in one transaction and answers them when it is on the disk.
-fn commit_group(group: Vec<Job>, connection: &mut SqliteConn) {
-    if let Err(error) = begin_immediate(connection) {
-        answer_all(group, Some(&error));
-        return;
-    }
-    let alone = group.len() == 1;
-    let mut kept = Vec::with_capacity(group.len());
-    for mut job in group {
-        // A nested transaction is a savepoint; a write that is alone needs none.
-        let begun = alone || now(Manager::begin_transaction(connection)).is_ok();
-        let keep = begun && run(&mut job, connection);
-        if keep && (alone || now(Manager::commit_transaction(connection)).is_ok()) {
-            kept.push(job);
-        } else {
-            if begun && !alone {
-                let _ = now(Manager::rollback_transaction(connection));
-            }
-            job.answer(None);
-        }
-    }
-    if kept.is_empty() {
-        let _ = now(Manager::rollback_transaction(connection));
-        return;
-    }
-    match now(Manager::commit_transaction(connection)) {
-        Ok(()) => answer_all(kept, None),
-        // SQLite's commit is atomic and local: when it fails, nothing was written.
-        Err(error) => {
+/// Runs the waiting writes in one transaction and answers all of them when its outcome is known: a refusal,
+/// too, may rest on what another write of the group has done.
+fn commit_group(mut group: Vec<Job>, connection: &mut SqliteConn) {
+    let outcome = begin_immediate(connection).and_then(|()| run_group(&mut group, connection));
+    let failure = match outcome {
+        Ok(true) => now(Manager::commit_transaction(connection)).err().as_ref().map(unknown_commit),
+        Ok(false) => {
             let _ = now(Manager::rollback_transaction(connection));
-            answer_all(kept, Some(&error));
+            None
         }
+        Err(error) => Some(nothing_written(&error)),
+    };
+    for job in group {
+        job.answer(failure.as_ref().map(|failure| failure()));
     }
 }
 
-fn answer_all(jobs: Vec<Job>, failure: Option<&DieselError>) {
-    for job in jobs {
-        job.answer(failure.map(|error| StoreError::Connection(error.to_string())));
+/// Runs each write of a group under a savepoint of its own, and tells whether there is anything to commit.
+///
+/// It stops at the first savepoint that fails. SQLite rolls the whole transaction back by itself after some
+/// failures (a full disk); the next savepoint would then begin, and its release commit, another one.
+fn run_group(group: &mut [Job], connection: &mut SqliteConn) -> Result<bool, DieselError> {
+    // A write that is alone needs no savepoint.
+    if let [job] = group {
+        return Ok(run(job, connection));
     }
+    let mut any = false;
+    for job in group {
+        now(Manager::begin_transaction(connection))?;
+        if run(job, connection) {
+            now(Manager::commit_transaction(connection))?;
+            any = true;
+        } else {
+            now(Manager::rollback_transaction(connection))?;
+        }
+    }
+    Ok(any)
+}
+
+/// Makes an error for each write of a group.
+type Failure = Box<dyn Fn() -> StoreError>;
+
+fn nothing_written(error: &DieselError) -> Failure {
+    let text = error.to_string();
+    Box::new(move || StoreError::Connection(text.clone()))
+}
+
+/// When the disk fails in the middle of a commit, what it holds is known only when it is read again.
+fn unknown_commit(error: &DieselError) -> Failure {
+    let text = error.to_string();
+    Box::new(move || {
+        let information = Box::new(text.clone());
+        StoreError::CommitUnknown(DieselError::DatabaseError(DatabaseErrorKind::Unknown, information))
+    })
 }
 
 /// Takes the write lock at once, so that no transaction fails half-way because another one wrote.
@@ -265,4 +279,98 @@ fn heal(connection: &mut SqliteConn, path: &str) {
 /// The result of a future that never waits, because every statement runs in place.
 fn now<T>(future: impl Future<Output = Result<T, DieselError>>) -> Result<T, DieselError> {
     future.now_or_never().unwrap_or(Err(DieselError::BrokenTransactionManager))
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::QueryableByName;
+    use diesel::sql_types::{BigInt, Text};
+    use diesel_async::RunQueryDsl;
+
+    use super::*;
+
+    #[derive(QueryableByName, Debug, PartialEq, Eq)]
+    struct Pragmas {
+        #[diesel(sql_type = BigInt)]
+        synchronous: i64,
+        #[diesel(sql_type = Text)]
+        journal_mode: String,
+        #[diesel(sql_type = BigInt)]
+        foreign_keys: i64,
+        #[diesel(sql_type = BigInt)]
+        busy_timeout: i64,
+    }
+
+    fn pragmas(connection: &mut SqliteConn) -> BoxFuture<'_, Result<Pragmas, StoreError>> {
+        let query = diesel::sql_query(
+            "SELECT synchronous, journal_mode, foreign_keys, timeout AS busy_timeout FROM \
+             pragma_synchronous, pragma_journal_mode, pragma_foreign_keys, pragma_busy_timeout",
+        );
+        async move { Ok(query.get_result(connection).await?) }.boxed()
+    }
+
+    #[tokio::test]
+    async fn every_live_connection_is_durable_and_checks_foreign_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let pool = SqlitePool::open(&directory.path().join("test.db"), 1).unwrap();
+        let expected = Pragmas {
+            synchronous: 2, // FULL
+            journal_mode: "wal".to_owned(),
+            foreign_keys: 1,
+            busy_timeout: 5000,
+        };
+        assert_eq!(pool.write(|connection| pragmas(connection)).await.unwrap(), expected);
+        assert_eq!(pool.read(|connection| pragmas(connection)).await.unwrap(), expected);
+    }
+
+    /// Hands a whole group to the writer at once, and gives the answers.
+    fn commit_together(connection: &mut SqliteConn, statements: &[&'static str]) -> Vec<Option<StoreError>> {
+        let mut group: Vec<Job> = Vec::new();
+        let mut answers = Vec::new();
+        for sql in statements.iter().copied() {
+            let (caller, answer) = oneshot::channel();
+            group.push(pending(caller, move |connection| {
+                async move { Ok(diesel::sql_query(sql).execute(connection).await?) }.boxed()
+            }));
+            answers.push(answer);
+        }
+        commit_group(group, connection);
+        answers.into_iter().map(|mut answer| answer.try_recv().expect("it is answered").err()).collect()
+    }
+
+    fn pending<T, F>(caller: oneshot::Sender<Result<T, StoreError>>, operation: F) -> Job
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConn) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        Box::new(Pending { operation: Some(operation), result: Err(StoreError::Closed), caller })
+    }
+
+    #[test]
+    fn a_group_whose_transaction_was_lost_writes_nothing_and_says_so_to_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("test.db").to_string_lossy().into_owned();
+        let mut connection = connect(&path).unwrap();
+        let made = commit_together(&mut connection, &["CREATE TABLE notes (text TEXT UNIQUE)"]);
+        assert!(made[0].is_none(), "{made:?}");
+
+        // The second rolls everything back, as SQLite itself does when the disk is full.
+        let answers = commit_together(
+            &mut connection,
+            &[
+                "INSERT INTO notes VALUES ('before')",
+                "INSERT OR ROLLBACK INTO notes VALUES ('before')",
+                "INSERT INTO notes VALUES ('after')",
+            ],
+        );
+        assert!(answers.iter().all(|answer| answer.as_ref().is_some_and(StoreError::is_unavailable)));
+        heal(&mut connection, &path);
+
+        let mut beside = connect(&path).unwrap();
+        let left = commit_together(&mut beside, &["INSERT INTO notes VALUES ('before'), ('after')"]);
+        assert!(left[0].is_none(), "something was written: {left:?}");
+        let healed =
+            commit_together(&mut connection, &["DELETE FROM notes", "INSERT INTO notes VALUES ('x')"]);
+        assert!(healed.iter().all(Option::is_none), "{healed:?}");
+    }
 }

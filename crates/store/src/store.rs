@@ -1,18 +1,19 @@
 //! The store: one of two databases behind one set of operations.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cryptopay_domain::Timestamp;
-use diesel::migration::MigrationSource;
+use diesel::migration::{Migration, MigrationSource};
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::runtime::Handle;
 
-use crate::StoreError;
+use crate::database_url::DatabaseUrl;
+use crate::error::StoreError;
 use crate::moment::{At, Moment};
-use crate::postgres::{PgConn, PostgresPool};
+use crate::postgres::{self, PgConn, PostgresPool};
 use crate::sqlite::{SqlitePool, connect_blocking};
 
 /// The SQLite migrations, embedded.
@@ -23,63 +24,6 @@ pub const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../mig
 /// How long a caller waits for the database before it is told that it is out of reach. The operation itself
 /// still runs to its end.
 const DEADLINE: Duration = Duration::from_secs(12);
-
-/// Where the data is kept.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// A file of embedded SQLite.
-    Sqlite(PathBuf),
-    /// A PostgreSQL server.
-    Postgres(String),
-}
-
-/// Text that names no database.
-#[derive(Debug, thiserror::Error)]
-#[error("the database URL must begin with sqlite:// or postgres://; '{scheme}' does not")]
-pub struct DatabaseUrlError {
-    scheme: String,
-}
-
-impl DatabaseUrl {
-    /// Parses `sqlite://<path>`, `postgres://…` or `postgresql://…`.
-    ///
-    /// # Errors
-    /// [`DatabaseUrlError`] for any other scheme; the rest of the text, which may hold a password, is not
-    /// repeated.
-    pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
-        if let Some(path) = text.strip_prefix("sqlite://")
-            && !path.is_empty()
-        {
-            return Ok(Self::Sqlite(PathBuf::from(path)));
-        }
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.to_owned()));
-        }
-        let scheme = text.split_once("://").map_or("no scheme", |(scheme, _)| scheme);
-        Err(DatabaseUrlError { scheme: scheme.to_owned() })
-    }
-}
-
-/// Says which database it is, without user or password.
-impl std::fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "SQLite in {}", path.display()),
-            Self::Postgres(url) => {
-                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-                let place = place.split('?').next().unwrap_or_default();
-                write!(f, "PostgreSQL at {place}")
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "DatabaseUrl({self})")
-    }
-}
 
 /// How many connections a store may hold.
 #[derive(Clone, Copy, Debug)]
@@ -190,10 +134,7 @@ impl Store {
 fn migrate_sqlite(path: &Path) -> Result<Vec<String>, StoreError> {
     let mut connection = connect_blocking(&path.to_string_lossy())?;
     // The write lock is held throughout: a second process that starts at once waits and finds nothing to do.
-    connection.exclusive_transaction(|connection| {
-        let done = connection.run_pending_migrations(SQLITE_MIGRATIONS).map_err(migration_error)?;
-        Ok(done.iter().map(ToString::to_string).collect())
-    })
+    connection.exclusive_transaction(|connection| run_pending(connection, SQLITE_MIGRATIONS))
 }
 
 async fn migrate_postgres(url: &str) -> Result<Vec<String>, StoreError> {
@@ -206,16 +147,26 @@ async fn migrate_postgres(url: &str) -> Result<Vec<String>, StoreError> {
         .await?;
     // The lock goes with the connection.
     let mut harness = AsyncMigrationHarness::new(connection);
-    let done = harness.run_pending_migrations(POSTGRES_MIGRATIONS).map_err(migration_error)?;
-    Ok(done.iter().map(ToString::to_string).collect())
+    run_pending(&mut harness, POSTGRES_MIGRATIONS)
 }
 
 async fn connect_postgres(url: &str) -> Result<PgConn, StoreError> {
-    let connection = <PgConn as diesel_async::AsyncConnection>::establish(url);
-    tokio::time::timeout(DEADLINE, connection)
+    tokio::time::timeout(DEADLINE, postgres::connect(url))
         .await
         .map_err(|_| StoreError::Deadline(DEADLINE))?
         .map_err(|error| StoreError::Connection(error.to_string()))
+}
+
+fn run_pending<DB: diesel::backend::Backend>(
+    harness: &mut impl MigrationHarness<DB>,
+    migrations: EmbeddedMigrations,
+) -> Result<Vec<String>, StoreError>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let pending = harness.pending_migrations(migrations).map_err(migration_error)?;
+    harness.run_migrations(&pending).map_err(migration_error)?;
+    Ok(names(&pending))
 }
 
 fn pending<DB: diesel::backend::Backend>(
@@ -226,7 +177,11 @@ where
     EmbeddedMigrations: MigrationSource<DB>,
 {
     let pending = harness.pending_migrations(migrations).map_err(migration_error)?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+    Ok(names(&pending))
+}
+
+fn names<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> Vec<String> {
+    migrations.iter().map(|migration| migration.name().to_string()).collect()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]

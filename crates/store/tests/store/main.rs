@@ -1,0 +1,21 @@
+//! The store on real databases: what is promised to its callers, on SQLite and on PostgreSQL.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod api_key;
+mod availability;
+mod cancellation;
+mod database_url;
+mod deadlock;
+mod fixture;
+mod group_commit;
+mod housekeeping;
+mod migrations;
+mod pagination;
+mod revocation;
+mod session;
+mod user;
