@@ -69,10 +69,20 @@ impl Inner {
         bearer: &str,
     ) -> Outcome<Arc<Principal>, AuthenticationRejection> {
         let now = self.clock.now();
-        let verified = access_token::verify(bearer, &self.ring.load(), &self.token_context, now)
+        let ring = self.ring.load();
+        let verified = access_token::verify_expired_or_not(bearer, &ring, &self.token_context, now)
             .map_err(|_| Failure::Rejected(Invalid))?;
         let claims = verified.claims;
         if self.revocations.is_session_revoked(claims.session) {
+            return Err(Failure::Rejected(Invalid));
+        }
+        // An expired one opens nothing, and yet tells that the answer it came with has arrived. Nothing comes
+        // before the first token of a session, so its sight settles nothing.
+        if claims.refresh_counter > 0 {
+            let (session, counter) = (claims.session, claims.refresh_counter);
+            self.usage.session_seen(SessionSighting { session, counter, at: now });
+        }
+        if claims.has_expired(now) {
             return Err(Failure::Rejected(Invalid));
         }
         let fresh = self.revocations.is_fresh();
@@ -87,10 +97,6 @@ impl Inner {
             expires_at: Some(claims.expires_at),
             credential: Credential::AccessToken { session, refresh_counter: counter },
         });
-        // Nothing comes before the first token of a session, so its sight settles nothing.
-        if counter > 0 {
-            self.usage.session_seen(SessionSighting { session, counter, at: now });
-        }
         let proof = Proof::Signature { session, kid: verified.kid };
         self.remember(bearer, Remembered::new(Arc::clone(&principal), proof), now);
         Ok(principal)

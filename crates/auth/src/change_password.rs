@@ -1,16 +1,19 @@
 //! Changing the password.
 
+use cryptopay_domain::SessionId;
 use cryptopay_store::audit::AuditEvent;
 use cryptopay_store::user::{PasswordChange, UserKey};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::audit::event_by;
 use crate::context::RequestContext;
-use crate::core::Auth;
+use crate::core::{Auth, Inner};
 use crate::failure::{Failure, Outcome};
 use crate::login::stored_hash;
 use crate::password::PasswordAttempt;
 use crate::principal::Principal;
+
+use ChangePasswordRejection as Rejection;
 
 /// The old and the new password, as they were typed.
 #[derive(Debug)]
@@ -32,6 +35,10 @@ pub enum ChangePasswordRejection {
     WeakPassword(Vec<String>),
 }
 
+/// How often the current password is verified when its hash changes meanwhile: a login may hash it anew, at
+/// today's cost, between this one's look and its write; the second look finds that.
+const LOOKS: usize = 2;
+
 impl Auth {
     /// Changes the password and ends every other session of the merchant; tells how many ended.
     ///
@@ -42,32 +49,50 @@ impl Auth {
         principal: &Principal,
         command: ChangePasswordCommand,
         context: &RequestContext,
-    ) -> Outcome<u64, ChangePasswordRejection> {
-        use ChangePasswordRejection as Rejection;
+    ) -> Outcome<u64, Rejection> {
         let keep = principal.session().ok_or(Failure::Rejected(Rejection::LoginRequired))?;
-        let inner = &*self.inner;
+        for _ in 0..LOOKS {
+            let changed = self.inner.try_change_password(principal, keep, &command, context).await?;
+            if let Some(ended) = changed {
+                return Ok(ended);
+            }
+        }
+        Err(Failure::Rejected(Rejection::LoginRequired))
+    }
+}
+
+impl Inner {
+    /// `None` when the session ended, the account was disabled or its hash changed between the look and the
+    /// write.
+    async fn try_change_password(
+        &self,
+        principal: &Principal,
+        keep: SessionId,
+        command: &ChangePasswordCommand,
+        context: &RequestContext,
+    ) -> Outcome<Option<u64>, Rejection> {
         let network = context.client.network();
-        let found = inner.store.find_user_credentials(UserKey::Id(principal.user_id)).await?;
+        let found = self.store.find_user_credentials(UserKey::Id(principal.user_id)).await?;
         let found = found.ok_or(Failure::Rejected(Rejection::LoginRequired))?;
         let attempt = PasswordAttempt::new(command.current_password.expose_secret());
         let stored = stored_hash(&found.password_hash);
-        if !inner.hasher.verify(attempt, Some(stored), network).await?.matches {
+        if !self.hasher.verify(attempt, Some(stored), network).await?.matches {
             let audit = AuditEvent {
                 outcome: "refused",
-                ..event_by(principal, "user.password_changed", context, inner.clock.now())
+                ..event_by(principal, "user.password_changed", context, self.clock.now())
             };
-            inner.store.record_audit_event(audit).await?;
+            self.store.record_audit_event(audit).await?;
             return Err(Failure::Rejected(Rejection::WrongCurrentPassword));
         }
         let user = &found.user;
         let typed = [user.username.as_str(), user.email.as_str(), user.shop_name.as_str()];
-        let new = inner
+        let new = self
             .hasher
             .check_new(command.new_password.expose_secret(), &typed, network)
             .await?
             .map_err(|weak| Failure::Rejected(Rejection::WeakPassword(weak.messages)))?;
-        let hash = inner.hasher.hash(new, network).await?;
-        let now = inner.clock.now();
+        let hash = self.hasher.hash(new, network).await?;
+        let now = self.clock.now();
         let change = PasswordChange {
             user: principal.user_id,
             verified: found.password_hash,
@@ -76,11 +101,7 @@ impl Auth {
             now,
         };
         let audit = event_by(principal, "user.password_changed", context, now);
-        match inner.store.change_password(change, audit).await {
-            // The session ended, or the password was changed, while the hashes were computed.
-            Ok(None) => Err(Failure::Rejected(Rejection::LoginRequired)),
-            Ok(Some(ended)) => Ok(inner.apply(Ok(ended))?),
-            Err(error) => Ok(inner.apply(Err(error))?),
-        }
+        let written = self.store.change_password(change, audit).await;
+        Ok(written.transpose().map(|ended| self.apply(ended)).transpose()?)
     }
 }

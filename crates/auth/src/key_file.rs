@@ -235,7 +235,10 @@ impl KeyFile {
             reason: error.to_string(),
         };
         let text = Zeroizing::new(serde_json::to_string_pretty(&Content { keys }).map_err(damaged)?);
-        let path = self.path.with_extension(format!("{}.tmp", std::process::id()));
+        // Named after a key, which is random, and not after a process: those in two containers have the same
+        // number. One left behind by a crash is made anew.
+        let newest = ring.scheduled_entries().last().map(|entry| entry.key.mac_key_id().to_string());
+        let path = self.path.with_extension(format!("{}.tmp", newest.unwrap_or_default()));
         let _ = fs::remove_file(&path);
         let mut file = OpenOptions::new()
             .create_new(true)

@@ -37,6 +37,10 @@ pub struct LoggedIn {
     pub user: User,
 }
 
+/// How often a right password is verified when the account changes meanwhile. Another login may hash it anew,
+/// at today's cost, between this one's look and its write; the second look finds that.
+const LOOKS: usize = 2;
+
 /// Wrong, for whatever reason: one value for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoginRejection;
@@ -52,41 +56,55 @@ impl Auth {
         context: &RequestContext,
     ) -> Outcome<LoggedIn, LoginRejection> {
         let inner = &*self.inner;
+        for _ in 0..LOOKS {
+            if let Some(logged_in) = inner.try_login(&command, context).await? {
+                return Ok(logged_in);
+            }
+        }
+        Err(Failure::Rejected(LoginRejection))
+    }
+}
+
+impl Inner {
+    /// `None` when the account changed between the look at it and the write.
+    async fn try_login(
+        &self,
+        command: &LoginCommand,
+        context: &RequestContext,
+    ) -> Outcome<Option<LoggedIn>, LoginRejection> {
         let network = context.client.network();
         let found = match user_key(&command.username) {
-            Some(key) => inner.store.find_user_credentials(key).await?,
+            Some(key) => self.store.find_user_credentials(key).await?,
             None => None,
         };
         let attempt = PasswordAttempt::new(command.password.expose_secret());
         let stored = found.as_ref().map(|found| stored_hash(&found.password_hash));
-        let verification = inner.hasher.verify(attempt.clone(), stored, network).await?;
+        let verification = self.hasher.verify(attempt.clone(), stored, network).await?;
         let facts = LoginFacts {
             account: found
                 .as_ref()
                 .map(|found| AccountFacts { user_id: found.user.id, disabled_at: found.user.disabled_at }),
             password_matches: verification.matches,
         };
-        let now = inner.clock.now();
+        let now = self.clock.now();
         let (LoginDecision::Accept(_), Some(found)) = (decide_login(facts), found) else {
             let user = facts.account.map(|account| account.user_id);
-            inner.record_refused_login(&command.username, user, context, now).await?;
+            self.record_refused_login(&command.username, user, context, now).await?;
             return Err(Failure::Rejected(LoginRejection));
         };
         // When the hasher is busy, the next login will bring the hash up to date.
         let rehashed =
-            if verification.outdated { inner.hasher.hash(attempt, network).await.ok() } else { None };
+            if verification.outdated { self.hasher.hash(attempt, network).await.ok() } else { None };
         let rehashed = rehashed.map(|hash| SecretString::from(hash.expose()));
-        inner.begin_session(found, rehashed, context).await
+        self.begin_session(found, rehashed, context).await
     }
-}
 
-impl Inner {
     async fn begin_session(
         &self,
         found: UserCredentials,
         rehashed: Option<SecretString>,
         context: &RequestContext,
-    ) -> Outcome<LoggedIn, LoginRejection> {
+    ) -> Outcome<Option<LoggedIn>, LoginRejection> {
         let UserCredentials { user, password_hash } = found;
         let now = self.clock.now();
         let id = SessionId(self.ids.next(now).map_err(|error| Failure::fault(&error))?);
@@ -115,11 +133,11 @@ impl Inner {
         let login = VerifiedLogin { session: session.clone(), verified: password_hash, rehashed };
         if !self.store.insert_session(login, audit).await? {
             // The password was changed, or the account disabled, while the hash was computed.
-            return Err(Failure::Rejected(LoginRejection));
+            return Ok(None);
         }
         let pair = self.issue_pair(&session, &user.username, now)?;
         let TokenPair { access, refresh } = pair.ok_or(Failure::Rejected(LoginRejection))?;
-        Ok(LoggedIn { access, refresh, user })
+        Ok(Some(LoggedIn { access, refresh, user }))
     }
 
     /// A name that exists is recorded by its number. One that does not may be a password typed into the

@@ -41,10 +41,18 @@ impl Auth {
             AccountState::Disabled => ("user.disabled", Some(now)),
         };
         let audit = event_by_operator(name, None, now);
-        let written = inner.store.set_user_disabled(username.lookup_form(), disabled_at, now, audit).await?;
-        let (user, revocations) = written.ok_or(Failure::Rejected(NoSuchSubject))?;
-        inner.apply(Ok(revocations))?;
-        Ok(user)
+        let name = username.lookup_form();
+        match inner.store.set_user_disabled(name, disabled_at, now, audit).await {
+            Ok(None) => Err(Failure::Rejected(NoSuchSubject)),
+            Ok(Some((user, revocations))) => {
+                inner.apply(Ok(revocations))?;
+                Ok(user)
+            }
+            Err(error) => {
+                inner.apply(Err(error))?;
+                Err(Failure::Fault)
+            }
+        }
     }
 
     /// Accounts in order of their numbers, `limit` of those after `after`.
@@ -101,6 +109,9 @@ impl Auth {
         let now = inner.clock.now();
         let audit = event_by_operator("session.all_ended", None, now);
         let ended = inner.store.end_all_sessions(now, audit).await;
-        Ok(inner.apply(ended)?)
+        let ended = inner.apply(ended)?;
+        // Whoever logs in from now on gets tokens of the new generation.
+        self.load_revocations().await?;
+        Ok(ended)
     }
 }

@@ -21,12 +21,21 @@ pub(crate) struct RevocationSet {
     started: Instant,
     /// When the last good look began, in milliseconds after `started` and one more; 0 when there is none.
     looked_at: AtomicU64,
+    /// When the outcome of a write was last found to be unknown: a look that began earlier proves nothing of it.
+    distrusted_at: AtomicU64,
 }
 
 #[derive(Default)]
 struct Entries {
     sessions: HashMap<SessionId, Timestamp>,
     api_keys: HashMap<ApiKeyId, ChangedKey>,
+    all_ended: Option<AllEnded>,
+}
+
+/// All sessions that began before some moment have ended.
+struct AllEnded {
+    begun_before: Timestamp,
+    forget_after: Timestamp,
 }
 
 struct ChangedKey {
@@ -46,6 +55,7 @@ impl RevocationSet {
             loaded: AtomicBool::new(false),
             started: Instant::now(),
             looked_at: AtomicU64::new(0),
+            distrusted_at: AtomicU64::new(0),
         }
     }
 
@@ -64,14 +74,24 @@ impl RevocationSet {
 
     /// Records that a look at the feed, begun at `began`, has been applied.
     pub(crate) fn looked(&self, began: Instant) {
-        let since = began.saturating_duration_since(self.started).as_millis();
-        self.looked_at.store(u64::try_from(since).unwrap_or(u64::MAX - 1) + 1, Ordering::Release);
+        let looked_at = self.millis(began);
+        if looked_at > self.distrusted_at.load(Ordering::Acquire) {
+            self.looked_at.store(looked_at, Ordering::Release);
+        }
         self.loaded.store(true, Ordering::Release);
     }
 
-    /// Makes what is known count as stale until the next look, because a write may have happened.
+    /// Makes what is known count as stale until a look that begins from now on, because a write may have
+    /// happened.
     pub(crate) fn distrust(&self) {
+        self.distrusted_at.store(self.millis(Instant::now()), Ordering::Release);
         self.looked_at.store(0, Ordering::Release);
+    }
+
+    /// Milliseconds after `started`, and one more.
+    fn millis(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.started).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX - 1) + 1
     }
 
     /// Where the history of keys stands: take it *before* reading a key that is to be remembered.
@@ -91,6 +111,11 @@ impl RevocationSet {
                 Revoked::Session(id) => {
                     entries.sessions.insert(id, forget_after);
                 }
+                Revoked::SessionsBegunBefore(begun_before) => {
+                    if entries.all_ended.as_ref().is_none_or(|known| known.begun_before < begun_before) {
+                        entries.all_ended = Some(AllEnded { begun_before, forget_after });
+                    }
+                }
                 Revoked::ApiKey(id) => {
                     let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
                     entries.api_keys.insert(id, ChangedKey { epoch, forget_after });
@@ -101,7 +126,9 @@ impl RevocationSet {
 
     /// Whether a session has ended.
     pub(crate) fn is_session_revoked(&self, id: SessionId) -> bool {
-        self.read().sessions.contains_key(&id)
+        let entries = self.read();
+        entries.sessions.contains_key(&id)
+            || entries.all_ended.as_ref().is_some_and(|all| begun_in_millis(id) < millis(all.begun_before))
     }
 
     /// Whether what was read of a key at `epoch` still holds.
@@ -114,6 +141,7 @@ impl RevocationSet {
         let mut entries = self.write();
         entries.sessions.retain(|_, forget_after| *forget_after > now);
         entries.api_keys.retain(|_, changed| changed.forget_after > now);
+        entries.all_ended.take_if(|all| all.forget_after <= now);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
@@ -123,6 +151,16 @@ impl RevocationSet {
     fn write(&self) -> RwLockWriteGuard<'_, Entries> {
         self.entries.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// When a session began, as its identifier says (RFC 9562 §5.7). One that does not say began long ago.
+fn begun_in_millis(id: SessionId) -> i64 {
+    let begun = id.0.get_timestamp().map_or((0, 0), |begun| begun.to_unix());
+    i64::try_from(begun.0).unwrap_or(i64::MAX).saturating_mul(1000) + i64::from(begun.1 / 1_000_000)
+}
+
+fn millis(moment: Timestamp) -> i64 {
+    moment.unix_micros().div_euclid(1000)
 }
 
 #[cfg(test)]
@@ -163,9 +201,27 @@ mod tests {
         assert!(!set.is_loaded() && !set.is_fresh());
         set.looked(Instant::now());
         assert!(set.is_loaded() && set.is_fresh());
+        let before = Instant::now();
         set.distrust();
         assert!(set.is_loaded() && !set.is_fresh());
-        set.looked(Instant::now());
+        set.looked(before);
+        assert!(!set.is_fresh(), "a look that began before says nothing of the write");
+        set.looked(Instant::now() + Duration::from_millis(2));
         assert!(set.is_fresh());
+    }
+
+    #[test]
+    fn sessions_begun_before_all_were_ended_are_revoked_known_or_not() {
+        let begun =
+            |millis: u64| SessionId(uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid());
+        let set = RevocationSet::new();
+        assert!(!set.is_session_revoked(begun(50_000)));
+        set.apply(&[row(Revoked::SessionsBegunBefore(Timestamp::from_unix_micros(50_000_900)))]);
+        assert!(set.is_session_revoked(begun(49_999)));
+        assert!(!set.is_session_revoked(begun(50_000)), "it began in that very millisecond");
+        set.apply(&[row(Revoked::SessionsBegunBefore(Timestamp::from_unix_seconds(40)))]);
+        assert!(set.is_session_revoked(begun(49_999)), "an earlier row takes nothing back");
+        set.forget(Timestamp::from_unix_seconds(100));
+        assert!(!set.is_session_revoked(begun(49_999)));
     }
 }

@@ -3,7 +3,7 @@
 use cryptopay_domain::{Page, PageRequest, Session, SessionId};
 use cryptopay_store::StoreError;
 use cryptopay_store::audit::AuditEvent;
-use cryptopay_store::revocation::Revocation;
+use cryptopay_store::revocation::{Revocation, Revoked};
 use cryptopay_store::session::EndSessions;
 
 use crate::audit::event_by;
@@ -116,7 +116,8 @@ impl Inner {
         match written {
             Ok(revocations) => {
                 self.revocations.apply(&revocations);
-                Ok(u64::try_from(revocations.len()).unwrap_or(u64::MAX))
+                let of_one = |row: &&Revocation| !matches!(row.revoked, Revoked::SessionsBegunBefore(_));
+                Ok(u64::try_from(revocations.iter().filter(of_one).count()).unwrap_or(u64::MAX))
             }
             Err(error) => {
                 if error.is_unknown() {

@@ -1,5 +1,12 @@
 //! The main job from register to revoke, on both databases.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, though the lint does not see it"
+)]
+
 use cryptopay_auth::Failure;
 use cryptopay_domain::api_key::ApiKeyRequest;
 use cryptopay_domain::{DisplayName, Permission};

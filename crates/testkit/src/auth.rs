@@ -38,9 +38,21 @@ impl TestAuth {
 
     /// The same with settings of the test's choice.
     pub async fn start_with(backend: Backend, config: AuthConfig) -> Self {
-        let database = TestDatabase::create(backend).await;
+        Self::start_on(TestDatabase::create(backend).await, config).await
+    }
+
+    /// The same on a database of the test's choice.
+    pub async fn start_on(database: TestDatabase, config: AuthConfig) -> Self {
         let clock = TestClock::new();
         let auth = replica(&database, &clock, config).await;
+        Self { auth, clock, database }
+    }
+
+    /// A core that has not read the revocation feed yet, as a server just after its start.
+    pub async fn start_unloaded(backend: Backend) -> Self {
+        let database = TestDatabase::create(backend).await;
+        let clock = TestClock::new();
+        let auth = unloaded(&database, &clock, test_config()).await;
         Self { auth, clock, database }
     }
 
@@ -79,13 +91,16 @@ impl TestAuth {
 }
 
 async fn replica(database: &TestDatabase, clock: &TestClock, config: AuthConfig) -> Auth {
+    let auth = unloaded(database, clock, config).await;
+    auth.load_revocations().await.expect("the feed can be read");
+    auth
+}
+
+async fn unloaded(database: &TestDatabase, clock: &TestClock, config: AuthConfig) -> Auth {
     let keys = KeySource::File(KeyFile::in_directory(database.directory()));
     let store = database.open().await;
     let random = Arc::new(SystemRandom::new());
-    let auth =
-        Auth::start(config, store, keys, Arc::new(clock.clone()), random).await.expect("the core starts");
-    auth.load_revocations().await.expect("the feed can be read");
-    auth
+    Auth::start(config, store, keys, Arc::new(clock.clone()), random).await.expect("the core starts")
 }
 
 /// The sandbox, with password hashes that cost next to nothing and as many of them at once as asked for.

@@ -34,6 +34,12 @@ impl TestDatabase {
         Self { url, directory }
     }
 
+    /// A database that is there already, such as one of a cluster that the test itself stops.
+    #[must_use]
+    pub fn at(url: DatabaseUrl) -> Self {
+        Self { url, directory: tempfile::tempdir().expect("a temporary directory") }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn url(&self) -> &DatabaseUrl {

@@ -1,11 +1,20 @@
 //! What tests are made of. Everything here is real but the clock: databases, the auth core, HTTP.
-#![allow(clippy::expect_used, reason = "a test that cannot be set up has to stop and say why")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has to stop and say why")]
 
+pub mod app;
 pub mod auth;
 pub mod clock;
+mod damage;
 pub mod database;
+pub mod document;
+pub mod personas;
 pub mod postgres;
+pub mod server;
 
+pub use app::{Answer, Call, TestApp};
 pub use auth::{OTHER_PASSWORD, PASSWORD, TestAuth, context, login_command, test_config};
 pub use clock::TestClock;
 pub use database::{Backend, TestDatabase};
+pub use document::{Document, Operation};
+pub use personas::{Cast, Persona};
+pub use server::{Finished, Installation, Server, Tokens, eventually, time_until};

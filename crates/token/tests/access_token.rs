@@ -114,6 +114,16 @@ fn a_token_holds_the_claims_and_the_footer_of_the_design() {
 }
 
 #[test]
+fn an_expired_token_still_tells_what_it_was() {
+    let token = issue(&claims());
+    let opened = |text: &str| access_token::verify_expired_or_not(text, &ring(), &context(), Timestamp::MAX);
+    let found = opened(&token).unwrap();
+    assert_eq!(found.claims, claims());
+    assert!(found.claims.has_expired(Timestamp::MAX) && !found.claims.has_expired(claims().issued_at));
+    assert!(opened(&token[..token.len() - 1]).is_err(), "in all else it is judged like any other");
+}
+
+#[test]
 fn the_end_is_exact() {
     let token = issue(&claims());
     let end = claims().expires_at;

@@ -1,5 +1,12 @@
 //! Every use case on a real store, on SQLite and on PostgreSQL, with a clock that tests move.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, though the lint does not see it"
+)]
+
 mod api_key;
 mod api_key_family;
 mod api_key_rotation;

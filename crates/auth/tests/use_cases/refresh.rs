@@ -27,6 +27,7 @@ on_both_databases! {
     a_refresh_token_past_its_own_life_is_refused_and_ends_nothing => past_its_life;
     a_refresh_moves_the_sessions_end_and_use => moves_session;
     a_rolled_back_database_ends_the_session => rolled_back;
+    nothing_of_a_session_survives_a_logout_during_its_refreshes => against_logout;
     text_that_is_no_refresh_token_is_refused => malformed;
 }
 
@@ -287,13 +288,36 @@ async fn start_on(test: &TestAuth, url: &DatabaseUrl) -> Auth {
     auth
 }
 
+async fn against_logout(backend: Backend) {
+    let test = TestAuth::start(backend).await;
+    test.register("alice").await;
+    for _ in 0..5 {
+        let login = test.login("alice").await;
+        let principal = principal_of(&test.auth, login.access.expose()).await;
+        let mut refreshes = JoinSet::new();
+        for _ in 0..10 {
+            let (auth, token) = (test.auth.clone(), login.refresh.expose().to_owned());
+            refreshes.spawn(async move { auth.refresh(&token, &context()).await });
+        }
+        assert_eq!(test.auth.logout(&principal, &context()).await.unwrap(), 1);
+        for refreshed in refreshes.join_all().await {
+            match refreshed {
+                Ok(pair) => {
+                    assert!(!is_accepted(&test.auth, pair.access.expose()).await);
+                    rejection(test.auth.refresh(pair.refresh.expose(), &context()).await);
+                }
+                refused => assert_eq!(rejection(refused), RefreshRejection),
+            }
+        }
+    }
+}
+
 async fn malformed(backend: Backend) {
     let test = TestAuth::start(backend).await;
     test.register("alice").await;
     let login = test.login("alice").await;
     let token = login.refresh.expose();
-    let mut wrong: Vec<String> =
-        ["", " ", "x", "\0", "null"].into_iter().map(str::to_owned).collect();
+    let mut wrong: Vec<String> = ["", " ", "x", "\0", "null"].into_iter().map(str::to_owned).collect();
     wrong.extend([format!(" {token}"), format!("{token}="), token.to_ascii_lowercase(), token.repeat(1_000)]);
     wrong.extend((0..token.len()).step_by(7).map(|end| token[..end].to_owned()));
     // Every place of the token is under its authentication code.

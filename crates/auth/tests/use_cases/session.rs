@@ -73,7 +73,8 @@ async fn over(backend: Backend) {
     let ended = test.login("alice").await;
     let ended = principal_of(&test.auth, ended.access.expose()).await;
     test.auth.logout(&ended, &context()).await.unwrap();
-    let count = async || test.auth.list_sessions(&principal, PageRequest::default()).await.unwrap().items.len();
+    let count =
+        async || test.auth.list_sessions(&principal, PageRequest::default()).await.unwrap().items.len();
     assert_eq!(count().await, 1);
     test.clock.advance(30 * DAY - SECOND);
     assert_eq!(count().await, 1);

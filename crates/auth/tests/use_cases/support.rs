@@ -4,11 +4,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cryptopay_auth::{Auth, Failure, NewApiKey, Outcome, Principal, RegisterCommand};
+use cryptopay_auth::{
+    Auth, AuthConfig, Failure, KeyFile, KeySource, NewApiKey, Outcome, Principal, RegisterCommand, StartError,
+};
 use cryptopay_domain::api_key::ApiKeyRequest;
 use cryptopay_domain::{DisplayName, EmailAddress, Permission, PermissionSet, Timestamp, UserId, Username};
 use cryptopay_store::audit::AuditRow;
-use cryptopay_testkit::{TestAuth, context};
+use cryptopay_testkit::{TestAuth, TestClock, TestDatabase, context};
+use ring::rand::SystemRandom;
 use secrecy::SecretString;
 
 /// The rejection of an outcome that has to be one.
@@ -35,7 +38,7 @@ pub(crate) fn permissions(permissions: &[Permission]) -> PermissionSet {
     permissions.iter().copied().collect()
 }
 
-/// What somebody asks of a key.
+/// What somebody asks of a key called "till".
 pub(crate) fn key_request(allowed: &[Permission], expires_at: Option<Timestamp>) -> ApiKeyRequest {
     ApiKeyRequest { name: DisplayName::parse("till").unwrap(), permissions: permissions(allowed), expires_at }
 }
@@ -46,13 +49,8 @@ pub(crate) async fn make_key(auth: &Auth, maker: &Principal, allowed: &[Permissi
 }
 
 /// The principal of a credential that has to be good.
-#[track_caller]
-pub(crate) fn principal_of(
-    auth: &Auth,
-    bearer: &str,
-) -> impl Future<Output = Arc<Principal>> + use<> {
-    let (auth, bearer) = (auth.clone(), bearer.to_owned());
-    async move { auth.authenticate(&bearer).await.expect("a good credential") }
+pub(crate) async fn principal_of(auth: &Auth, bearer: &str) -> Arc<Principal> {
+    auth.authenticate(bearer).await.expect("a good credential")
 }
 
 /// Whether a credential is accepted; anything but yes and no fails the test.
@@ -80,24 +78,32 @@ pub(crate) async fn audit_of(test: &TestAuth, user: Option<UserId>) -> Vec<Audit
 
 /// Waits for something that another task does in real time, and tells how long that took; fails the test
 /// when it takes longer than `patience`.
-#[track_caller]
-pub(crate) fn eventually<F, Fut>(patience: Duration, mut condition: F) -> impl Future<Output = Duration>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = bool>,
-{
-    let caller = std::panic::Location::caller();
-    async move {
-        let start = Instant::now();
-        while !condition().await {
-            assert!(start.elapsed() < patience, "not within {patience:?}: {caller}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        start.elapsed()
+pub(crate) async fn eventually(patience: Duration, mut condition: impl AsyncFnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < patience, "not within {patience:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    start.elapsed()
 }
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+/// Starts a core that knows nothing of revocations yet.
+pub(crate) async fn start(
+    database: &TestDatabase,
+    clock: &TestClock,
+    config: AuthConfig,
+    keys: KeySource,
+) -> Result<Auth, StartError> {
+    let random = Arc::new(SystemRandom::new());
+    Auth::start(config, database.open().await, keys, Arc::new(clock.clone()), random).await
+}
+
+/// The key file of a test's database.
+pub(crate) fn key_file(database: &TestDatabase) -> KeyFile {
+    KeyFile::in_directory(database.directory())
+}
