@@ -124,19 +124,27 @@ async fn look(
 async fn watch_keys(inner: Arc<Inner>) {
     let mut recorded = inner.ring.load().active(inner.clock.now()).kid().clone();
     let mut seen = None;
+    let mut healthy = true;
     let mut ticks = interval(KEYS_EVERY);
     loop {
         ticks.tick().await;
         if let KeySource::File(file) = &inner.keys {
             let current = file.fingerprint().ok();
-            if current != seen {
+            // A file that could not be used is tried again: its mode is mended without another fingerprint.
+            if current != seen || !healthy {
                 match file.load(inner.clock.now()) {
                     Ok(ring) => {
                         inner.ring.store(Arc::new(ring));
                         seen = current;
+                        healthy = true;
                     }
-                    // The ring we have stays: a damaged file must not log everyone out.
-                    Err(error) => tracing::error!(%error, "the signing keys cannot be read again"),
+                    // The ring we have stays: a damaged file must not log everyone out. Said once.
+                    Err(error) => {
+                        if healthy {
+                            tracing::error!(%error, "the signing keys cannot be read again");
+                        }
+                        healthy = false;
+                    }
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage};
 use futures_util::future::LocalBoxFuture;
@@ -90,16 +91,17 @@ where
         let origin = shared.cors.allowed(request.headers());
         request.extensions_mut().insert(RequestFacts::new(id));
 
-        if let Some(preflight) = shared.cors.preflight(request.head()) {
-            return Box::pin(async move {
-                let mut response = request.into_response(preflight);
-                shared.finish(&mut response, shown, origin, started);
-                Ok(response)
-            });
-        }
+        let preflight = shared.cors.preflight(request.head());
         let answering = self.service.call(request);
         Box::pin(async move {
             let mut response = answering.await?;
+            // Only where OPTIONS is no method of the route. Where it is, a proxy asks about somebody else's
+            // request, and an answer to its preflight would be a way past the credential.
+            if let Some(preflight) = preflight
+                && response.status() == StatusCode::METHOD_NOT_ALLOWED
+            {
+                response = response.into_response(preflight);
+            }
             shared.finish(&mut response, shown, origin, started);
             Ok(response)
         })
@@ -148,7 +150,8 @@ mod tests {
         let mut config = HttpConfig::new(1);
         config.cors_origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
         let page = || async { HttpResponse::Ok().insert_header(("cache-control", "max-age=300")).finish() };
-        let app = App::new().wrap(Envelope::new(&config)).route("/page", web::get().to(page));
+        let page = web::resource("/page").route(web::get().to(page));
+        let app = App::new().wrap(Envelope::new(&config)).service(page);
         call_service(&init_service(app).await, request.to_request()).await
     }
 

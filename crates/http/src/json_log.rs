@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn every_line_is_one_json_object_whatever_is_logged() {
         let nasty = "quote \" backslash \\ newline \n null \0 unit \u{1f} emoji 🏪 line \u{2028}";
-        let logged = lines(|| tracing::info!(nasty, shown = %nasty, count = 7_u64, sign = -7, yes = true, "hello"));
+        let logged =
+            lines(|| tracing::info!(nasty, shown = %nasty, count = 7_u64, sign = -7, yes = true, "hello"));
         assert_eq!(logged.len(), 1);
         let line = &logged[0];
         assert_eq!(line["nasty"], nasty);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage, ResponseError};
 use futures_util::StreamExt;
@@ -50,13 +51,12 @@ pub(crate) async fn drain(request: &mut ServiceRequest) -> Option<Payload> {
     (!finished).then_some(payload)
 }
 
-/// Keeps what is left of the body alive until the answer is sent. That is what makes actix close the
-/// connection: a chunked body that is *dropped* unread it would read on to its end, however far away.
-pub(crate) fn hold(response: ServiceResponse, left: Option<Payload>) -> ServiceResponse {
-    match left {
-        Some(payload) => response.map_body(|_, answer| BoxBody::new(Closing { answer, _left: payload })),
-        None => response,
-    }
+/// Keeps what is left of the body alive until the answer is sent and the connection closes: a chunked body
+/// that is *dropped* unread actix would read on to its end, however far away.
+pub(crate) fn hold(mut response: ServiceResponse, left: Option<Payload>) -> ServiceResponse {
+    let Some(payload) = left else { return response };
+    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    response.map_body(|_, answer| BoxBody::new(Closing { answer, _left: payload }))
 }
 
 /// An answer after which the connection closes.

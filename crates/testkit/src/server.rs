@@ -265,7 +265,12 @@ impl Installation {
         let directory = Arc::clone(&self.directory);
         let server =
             Server { address, child, client, output, stderr_reader: Some(reader), _directory: directory };
-        eventually("the server is ready", async || server.get("/readyz", "").await.status == 200).await;
+        // Not `eventually`: starts run side by side on several threads, which its closure cannot.
+        let began = Instant::now();
+        while server.get("/readyz", "").await.status != 200 {
+            assert!(began.elapsed() < PATIENCE, "the server is not ready: {}", server.output.everything());
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
         server
     }
 }

@@ -54,7 +54,11 @@ impl Pool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HasherError> {
         let (reply, mut answer) = oneshot::channel();
-        let place = self.enter(from, Box::new(move || drop(reply.send(work()))))?;
+        let work = move || -> Answer {
+            let done = work();
+            Box::new(move || drop(reply.send(done)))
+        };
+        let place = self.enter(from, Box::new(work))?;
         let answer = match tokio::time::timeout(self.0.limits.deadline, &mut answer).await {
             Ok(answer) => answer,
             Err(_) if place.leave() => return Err(self.0.state().overloaded(self.0.limits)),
@@ -94,7 +98,9 @@ impl Drop for Pool {
     }
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+/// A job: does its work, and leaves what tells its caller.
+type Work = Box<dyn FnOnce() -> Answer + Send>;
+type Answer = Box<dyn FnOnce() + Send>;
 
 struct Shared {
     limits: Limits,
@@ -132,8 +138,12 @@ impl Shared {
         while let Some(job) = self.next_job() {
             let start = Instant::now();
             // A panic costs its own caller an answer, and nobody else a thread.
-            drop(catch_unwind(AssertUnwindSafe(job.work)));
+            let answer = catch_unwind(AssertUnwindSafe(job.work));
+            // First of all the job is over: whoever has its answer may come with the next one at once.
             self.state().finish(start.elapsed());
+            if let Ok(answer) = answer {
+                answer();
+            }
         }
     }
 
@@ -262,6 +272,14 @@ mod tests {
             let _ = gate.recv();
         };
         (work, running, open)
+    }
+
+    #[tokio::test]
+    async fn whoever_has_an_answer_finds_the_room_it_took() {
+        let pool = Pool::new(Limits { queue: 0, ..LIMITS });
+        for turn in 0..1000 {
+            assert_eq!(pool.run(network(1), move || turn).await.unwrap(), turn);
+        }
     }
 
     #[tokio::test]
