@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::options::Options;
 
@@ -109,6 +110,16 @@ pub(crate) enum ApiKeyCommand {
 pub(crate) enum SessionCommand {
     /// End every session of every merchant and void every refresh token: run it after restoring a backup.
     EndAll,
+}
+
+/// Reads command line and environment; leaves the process when it is asked for help or cannot be understood.
+///
+/// A variable that is empty counts as absent: that is how many tools that start containers write it.
+pub(crate) fn parse() -> Cli {
+    let is_empty = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command =
+        Cli::command().mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// Prints a result to standard output.

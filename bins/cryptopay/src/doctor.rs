@@ -17,6 +17,10 @@ use crate::{cli, start, telemetry};
 /// A clock that differs from the database's by more makes tokens come too early or end too late.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 
+/// What to look at when the database cannot be used.
+const DATABASE_HINT: &str = "CRYPTOPAY_DATABASE_URL has to name a database that runs, or a file that can be \
+                             written to, and the right user and password";
+
 /// Prints one line for each check; fails when one of them does.
 pub(crate) fn run(options: &Options) -> ExitCode {
     telemetry::for_command();
@@ -101,13 +105,12 @@ async fn check_database(report: &mut Report, settings: &Settings) {
     let database = &settings.database;
     let store = match Store::open(database, settings.store, Handle::current()) {
         Ok(store) => store,
-        Err(error) => return report.failed("database", &error.into()),
+        Err(error) => return report.failed("database", &anyhow::Error::from(error).context(DATABASE_HINT)),
     };
     match store.ping().await {
         Ok(()) => report.passed("database", &format!("{database} answers")),
         Err(error) => {
-            let hint = "check that it runs, and user, password and name in CRYPTOPAY_DATABASE_URL";
-            return report.failed("database", &anyhow::Error::from(error).context(hint));
+            return report.failed("database", &anyhow::Error::from(error).context(DATABASE_HINT));
         }
     }
     match store.server_clock().await {
@@ -151,11 +154,15 @@ async fn check_installation(report: &mut Report, settings: &Settings, store: &St
             found.issuer
         ));
     }
-    let ring = match &settings.keys {
-        KeySource::Fixed(ring) => Some(ring.clone()),
-        KeySource::File(file) => file.load(SystemClock.now()).ok(),
+    let is_held = match &settings.keys {
+        KeySource::Fixed(ring) => ring.find(&found.signing_key).is_some(),
+        // Of a file that is there and cannot be used, the check of the keys has told.
+        KeySource::File(file) => match file.load(SystemClock.now()) {
+            Ok(ring) => ring.find(&found.signing_key).is_some(),
+            Err(_) => file.path().exists(),
+        },
     };
-    if ring.is_none_or(|ring| ring.find(&found.signing_key).is_none()) {
+    if !is_held {
         wrong.push(format!(
             "the replicas sign with {}, which this configuration does not hold; use the same keys everywhere",
             found.signing_key

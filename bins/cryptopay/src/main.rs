@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 mod api_keys;
 mod cli;
 mod doctor;
@@ -17,7 +15,7 @@ mod start;
 mod telemetry;
 mod users;
 
-use cli::{Cli, Command};
+use cli::Command;
 
 /// Returns the 128 MiB of a password hash to the system, and hands it out again without faulting it in
 /// page by page.
@@ -25,7 +23,7 @@ use cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::parse();
     // Whatever we write, keys and the database first of all, is nobody else's business.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let outcome = match cli.command.unwrap_or(Command::Serve) {

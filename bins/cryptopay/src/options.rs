@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use cryptopay_domain::Environment;
 use ipnet::IpNet;
+use secrecy::SecretString;
 
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Options")]
@@ -29,7 +31,7 @@ pub(crate) struct Options {
 
     /// `sqlite://<path>` or `postgres://…`; sqlite://<data dir>/cryptopay.db when absent.
     #[arg(long, global = true, env = "CRYPTOPAY_DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: Option<String>,
+    pub(crate) database_url: Option<SecretString>,
 
     /// A file that holds the database URL.
     #[arg(long, global = true, env = "CRYPTOPAY_DATABASE_URL_FILE", conflicts_with = "database_url")]
@@ -43,7 +45,7 @@ pub(crate) struct Options {
     /// Signing keys as PASERK `k4.secret.…`, comma-separated: the first is active, the others retiring. A key
     /// file is made in the data directory when absent.
     #[arg(long, global = true, env = "CRYPTOPAY_SIGNING_KEYS", hide_env_values = true)]
-    pub(crate) signing_keys: Option<String>,
+    pub(crate) signing_keys: Option<SecretString>,
 
     /// A file that holds the signing keys in the same form.
     #[arg(long, global = true, env = "CRYPTOPAY_SIGNING_KEYS_FILE", conflicts_with = "signing_keys")]
@@ -87,11 +89,13 @@ pub(crate) struct Options {
     pub(crate) audit_days: u64,
 
     /// Proxies whose X-Forwarded-For or Forwarded is believed, as CIDR, comma-separated.
-    #[arg(long, global = true, env = "CRYPTOPAY_TRUSTED_PROXIES", value_delimiter = ',')]
+    #[arg(long, global = true, env = "CRYPTOPAY_TRUSTED_PROXIES", value_delimiter = ',',
+          value_parser = trimmed::<IpNet>)]
     pub(crate) trusted_proxies: Vec<IpNet>,
 
     /// Origins whose pages may call the API from a browser, comma-separated.
-    #[arg(long, global = true, env = "CRYPTOPAY_CORS_ORIGINS", value_delimiter = ',')]
+    #[arg(long, global = true, env = "CRYPTOPAY_CORS_ORIGINS", value_delimiter = ',',
+          value_parser = trimmed::<String>)]
     pub(crate) cors_origins: Vec<String>,
 
     /// A proxy in front ends TLS: allows plain HTTP beyond loopback in production.
@@ -127,4 +131,9 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// An item of a list, with or without blanks after the commas.
+fn trimmed<T: FromStr>(text: &str) -> Result<T, T::Err> {
+    text.trim().parse()
 }

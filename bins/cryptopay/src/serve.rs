@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use cryptopay_auth::{Auth, DatabaseUrl};
 use cryptopay_http::HttpConfig;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::options::Options;
 use crate::settings::Settings;
@@ -23,7 +23,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Serves until told to stop; then drains requests and writes what is still in memory.
+/// Serves until told to stop; then drains requests and writes what is still in memory. Told a second time, it
+/// no longer waits for the requests.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     telemetry::for_server(options)?;
     let settings = Settings::from_options(options)?;
@@ -52,15 +53,21 @@ async fn serve(options: &Options, settings: Settings) -> anyhow::Result<()> {
     }
     let server = server.listen(listener)?.run();
     let handle = server.handle();
-    tokio::spawn(async move {
-        if let Err(error) = told_to_stop().await {
-            tracing::error!(%error, "signals cannot be received");
-        }
+    // Before the banner: whoever has read it may send one.
+    let mut signals = Signals::listen().context("signals cannot be received")?;
+    let told_twice = async move {
+        signals.next().await;
         tracing::info!("stopping: requests are being drained");
-        handle.stop(true).await;
-    });
+        // The order is given at once; that it was carried out shows in the server's own end.
+        drop(handle.stop(true));
+        signals.next().await;
+        tracing::warn!("stopping at once: requests are being dropped");
+    };
     greet(&auth, address, &database);
-    server.await?;
+    tokio::select! {
+        served = server => served?,
+        () = told_twice => {}
+    }
     background.stop().await;
     tracing::info!("stopped");
     Ok(())
@@ -75,14 +82,23 @@ fn http_config(options: &Options) -> anyhow::Result<HttpConfig> {
     Ok(config)
 }
 
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What tells a server to stop: `kill`, a supervisor, or Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Says where it listens, what it works on and what to try next, beside the log.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -11,6 +11,7 @@ use cryptopay_auth::{AuthConfig, Change, DatabaseUrl, KeyFile, KeyRing, KeySourc
 use cryptopay_domain::Environment;
 use cryptopay_domain::session::RefreshPolicy;
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::options::Options;
 
@@ -88,7 +89,7 @@ fn unsafe_in_production(options: &Options) -> Vec<String> {
     }
     match &options.public_url {
         None => {
-            wrong.push("production needs CRYPTOPAY_PUBLIC_URL, such as https://api.example.com".to_owned())
+            wrong.push("production needs CRYPTOPAY_PUBLIC_URL, such as https://api.example.com".to_owned());
         }
         Some(url) if !url.starts_with("https://") => {
             wrong.push(format!(
@@ -130,19 +131,19 @@ fn wrong_origin(origin: &str) -> Option<String> {
 }
 
 fn database(options: &Options) -> anyhow::Result<DatabaseUrl> {
-    let from_file = options.database_url_file.as_deref().map(read_secret_file).transpose()?;
-    match from_file.as_deref().map(String::as_str).or(options.database_url.as_deref()) {
-        Some(url) => DatabaseUrl::parse(url).context("CRYPTOPAY_DATABASE_URL cannot be used"),
+    match secret("CRYPTOPAY_DATABASE_URL", &options.database_url, &options.database_url_file)? {
+        Some(url) => DatabaseUrl::parse(url.expose_secret()).context("CRYPTOPAY_DATABASE_URL cannot be used"),
         None => Ok(DatabaseUrl::Sqlite(options.data_dir.join("cryptopay.db"))),
     }
 }
 
 fn keys(options: &Options) -> anyhow::Result<KeySource> {
-    let from_file = options.signing_keys_file.as_deref().map(read_secret_file).transpose()?;
-    let Some(text) = from_file.as_deref().map(String::as_str).or(options.signing_keys.as_deref()) else {
+    let given = secret("CRYPTOPAY_SIGNING_KEYS", &options.signing_keys, &options.signing_keys_file)?;
+    let Some(text) = given else {
         return Ok(KeySource::File(KeyFile::in_directory(&options.data_dir)));
     };
     let keys = text
+        .expose_secret()
         .split(',')
         .enumerate()
         .map(|(index, key)| {
@@ -153,9 +154,15 @@ fn keys(options: &Options) -> anyhow::Result<KeySource> {
     Ok(KeySource::Fixed(KeyRing::fixed(keys).context("CRYPTOPAY_SIGNING_KEYS cannot be used")?))
 }
 
-fn read_secret_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let text = Zeroizing::new(
-        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
-    );
-    Ok(Zeroizing::new(text.trim().to_owned()))
+/// A setting that is given by itself or as the content of a file.
+fn secret(
+    variable: &str,
+    value: &Option<SecretString>,
+    file: &Option<PathBuf>,
+) -> anyhow::Result<Option<SecretString>> {
+    let Some(path) = file else { return Ok(value.clone()) };
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("{variable}_FILE names {}, which cannot be read", path.display()))?;
+    let text = Zeroizing::new(text);
+    Ok(Some(SecretString::from(text.trim())))
 }

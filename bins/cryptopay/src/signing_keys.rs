@@ -1,8 +1,9 @@
 //! `cryptopay signing-key`: works on the key file, which a running server reads again when it changes.
 
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use cryptopay_auth::{Clock as _, KeyFile, KeyListing, KeyRing, KeySource, SystemClock};
 use ring::rand::SystemRandom;
 
@@ -38,10 +39,14 @@ pub(crate) fn run(options: &Options, command: &SigningKeyCommand) -> anyhow::Res
         }
         SigningKeyCommand::Revoke { kid } => {
             let active = key_file(&settings)?.revoke(kid, clock.now(), &random)?;
-            // The database remembers which key is active; it must not go on naming a withdrawn one.
-            start::with_auth(options, async |auth| {
-                Ok(auth.store().set_signing_key(active.as_str().to_owned()).await?)
-            })?;
+            start::runtime()?
+                .block_on(replace_recorded(&settings, &options.data_dir, kid, active.as_str()))
+                .with_context(|| {
+                    format!(
+                        "{kid} is withdrawn, and {active} is active; but the database could not be told, so \
+                         that the next start needs --accept-signing-key-change"
+                    )
+                })?;
             cli::print(&format!("{kid} is withdrawn; {active} is active"))
         }
     }
@@ -55,6 +60,22 @@ fn key_file(settings: &Settings) -> anyhow::Result<&KeyFile> {
              every replica, then put it first and restart again; drop a retired key after CRYPTOPAY_REFRESH_TTL"
         ),
     }
+}
+
+/// The database remembers which key is active, and a server refuses to start on one it does not hold: so a
+/// withdrawn key must not stay there. A running server may have seen to it already.
+async fn replace_recorded(
+    settings: &Settings,
+    data_dir: &Path,
+    withdrawn: &str,
+    active: &str,
+) -> anyhow::Result<()> {
+    let store = start::open_store(settings, data_dir).await?;
+    let recorded = store.find_installation().await?;
+    if recorded.is_some_and(|installation| installation.signing_key == withdrawn) {
+        store.set_signing_key(active.to_owned()).await?;
+    }
+    Ok(())
 }
 
 fn table(ring: &KeyRing) -> String {

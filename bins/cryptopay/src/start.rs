@@ -25,16 +25,21 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 
 /// Makes the data directory, brings the schema up to date and starts the auth core.
 pub(crate) async fn start(settings: Settings, data_dir: &Path) -> anyhow::Result<Auth> {
+    let store = open_store(&settings, data_dir).await?;
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom::new()));
+    Ok(Auth::start(settings.auth, store, settings.keys, clock, random).await?)
+}
+
+/// Makes the data directory, brings the schema up to date and opens the store.
+pub(crate) async fn open_store(settings: &Settings, data_dir: &Path) -> anyhow::Result<Store> {
     make_data_dir(data_dir)?;
     let database = &settings.database;
     let ran = migrate(database).await?;
     if !ran.is_empty() {
         tracing::info!(migrations = ran.len(), "the schema was brought up to date");
     }
-    let store = Store::open(database, settings.store, Handle::current())
-        .with_context(|| format!("{database} cannot be opened"))?;
-    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom::new()));
-    Ok(Auth::start(settings.auth, store, settings.keys, clock, random).await?)
+    Store::open(database, settings.store, Handle::current())
+        .with_context(|| format!("{database} cannot be opened"))
 }
 
 /// Starts the auth core for one command and runs it.

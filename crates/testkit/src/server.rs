@@ -532,3 +532,28 @@ pub async fn time_until(
     }
     began.elapsed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output_after(log: &str) -> (TempDir, Output) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("log");
+        fs::write(&path, log).expect("a log");
+        let output = Output { log: path, stderr: Mutex::default(), secrets: Mutex::default() };
+        output.keep_secrets_of(&json!({"key": "cp_test_0123456789", "name": "a-name-of-a-key"}));
+        (directory, output)
+    }
+
+    #[test]
+    fn names_may_be_logged() {
+        output_after("created a-name-of-a-key").1.assert_without_secrets();
+    }
+
+    #[test]
+    #[should_panic(expected = "the server printed cp_test_0123456789")]
+    fn a_secret_in_the_log_fails_the_test() {
+        output_after("created cp_test_0123456789").1.assert_without_secrets();
+    }
+}
