@@ -114,8 +114,9 @@ pub(crate) struct Options {
     #[arg(long, global = true, env = "CRYPTOPAY_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
 
-    /// What to log, as tracing directives such as `info` or `cryptopay=debug`.
-    #[arg(long, global = true, env = "CRYPTOPAY_LOG", default_value = "info")]
+    /// What to log, as tracing directives such as `debug` or `cryptopay_auth=trace`. Requests that are no HTTP
+    /// are left out by default: anyone could fill the log with them.
+    #[arg(long, global = true, env = "CRYPTOPAY_LOG", default_value = "info,actix_http=off,actix_server=warn")]
     pub(crate) log: String,
 
     /// How to log: for people, as JSON, or whichever suits where it goes.
