@@ -29,7 +29,7 @@ pub(crate) struct Options {
     #[arg(long, global = true, env = "CRYPTOPAY_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
 
-    /// `sqlite://<path>` or `postgres://…`; sqlite://<data dir>/cryptopay.db when absent.
+    /// `sqlite://<path>` or `postgres://…`; `cryptopay.db` in the data directory when absent.
     #[arg(long, global = true, env = "CRYPTOPAY_DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<SecretString>,
 

@@ -8,7 +8,8 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::{Context as _, Result};
-use cryptopay_http::ACCESS_LOG_TARGET;
+use cryptopay_http::{ACCESS_LOG_TARGET, JsonLines};
+use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::options::CeilingOptions;
 
@@ -19,9 +20,8 @@ const OWN_HEADERS: usize = 2;
 pub(crate) fn serve(options: &CeilingOptions) -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new("info"))
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
+        .fmt_fields(JsonFields::new())
+        .event_format(JsonLines)
         .init();
     let body = Bytes::from(vec![b'x'; options.body_bytes]);
     let headers = headers(options)?;
@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(headers.len(), 11);
         let filled: usize =
             headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
-        let own = "HTTP/1.1 200 OK\r\ncontent-length: 300\r\ndate: Tue, 24 Nov 2026 00:00:00 GMT\r\n\r\n".len();
+        let own =
+            "HTTP/1.1 200 OK\r\ncontent-length: 300\r\ndate: Tue, 24 Nov 2026 00:00:00 GMT\r\n\r\n".len();
         assert_eq!(filled + own, 700);
     }
 }

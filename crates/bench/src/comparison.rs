@@ -43,7 +43,8 @@ impl Comparison {
             let ratio = median(pairs().map(|(ours, theirs)| ours.per_second() / theirs.per_second()));
             (ratio, DecidedBy::RequestsPerSecond)
         } else {
-            let ratios = pairs().map(|(ours, theirs)| theirs.micros_per_request() / ours.micros_per_request());
+            let ratios =
+                pairs().map(|(ours, theirs)| theirs.micros_per_request() / ours.micros_per_request());
             (median(ratios), DecidedBy::ProcessorTime)
         }
     }
@@ -66,11 +67,7 @@ mod tests {
     use super::*;
 
     fn sample(requests: u64, busy_percent: u64) -> Sample {
-        Sample {
-            requests,
-            wall: Duration::from_secs(1),
-            processor: Duration::from_millis(10 * busy_percent),
-        }
+        Sample { requests, wall: Duration::from_secs(1), processor: Duration::from_millis(10 * busy_percent) }
     }
 
     #[test]
