@@ -116,7 +116,12 @@ pub(crate) struct Options {
 
     /// What to log, as tracing directives such as `debug` or `cryptopay_auth=trace`. Requests that are no HTTP
     /// are left out by default: anyone could fill the log with them.
-    #[arg(long, global = true, env = "CRYPTOPAY_LOG", default_value = "info,actix_http=off,actix_server=warn")]
+    #[arg(
+        long,
+        global = true,
+        env = "CRYPTOPAY_LOG",
+        default_value = "info,actix_http=off,actix_server=warn"
+    )]
     pub(crate) log: String,
 
     /// How to log: for people, as JSON, or whichever suits where it goes.
