@@ -160,7 +160,7 @@ where
 /// of power and not only of the process.
 pub(crate) fn connect_blocking(path: &str) -> Result<SqliteConnection, StoreError> {
     const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                         PRAGMA foreign_keys = ON; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; \
+                         PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; \
                          PRAGMA trusted_schema = OFF;";
     let unusable = |error: &dyn Error| StoreError::Connection(format!("{path}: {error}"));
     let mut connection = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
