@@ -157,11 +157,12 @@ where
 }
 
 /// Opens a blocking connection. WAL lets readers go on during a write; FULL makes a commit survive the loss
-/// of power and not only of the process.
+/// of power and not only of the process. Mapping the file spares a read of each page that is not in the cache:
+/// what a lookup costs among a million rows.
 pub(crate) fn connect_blocking(path: &str) -> Result<SqliteConnection, StoreError> {
     const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                         PRAGMA foreign_keys = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; \
-                         PRAGMA trusted_schema = OFF;";
+                         PRAGMA foreign_keys = ON; PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456; \
+                         PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
     let unusable = |error: &dyn Error| StoreError::Connection(format!("{path}: {error}"));
     let mut connection = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
     connection.batch_execute(SETUP).map_err(|error| unusable(&error))?;

@@ -79,7 +79,7 @@ fn beside_openssl(comparison: &Comparison, program: Option<OpenSsl>, spans: &[Du
     let ratio = median(pairs.map(|(ours, openssl)| openssl.as_secs_f64() * 1e6 / ours.micros_per_request()));
     let millis = median(spans.iter().map(|span| span.as_secs_f64() * 1e3));
     Row {
-        what: "login".to_owned(),
+        what: "login, against OpenSSL".to_owned(),
         measured: describe(&comparison.ours),
         beside: match program {
             Some(program) => format!("OpenSSL's scrypt ({program:?}): {millis:.1} ms"),
