@@ -59,6 +59,22 @@ opaque_id!(
     /// Identifies an API key; not the key itself.
     ApiKeyId
 );
+opaque_id!(
+    /// Identifies a payment order.
+    PaymentOrderId
+);
+opaque_id!(
+    /// Identifies a webhook endpoint.
+    WebhookEndpointId
+);
+opaque_id!(
+    /// Identifies an event that webhook endpoints are told of; on the wire it is the `webhook-id`.
+    WebhookEventId
+);
+opaque_id!(
+    /// Identifies the delivery of one event to one endpoint, whatever the number of its attempts.
+    DeliveryId
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! A moment in UTC, the only notion of time the rules know.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -105,6 +105,16 @@ impl Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    fn from(moment: SystemTime) -> Self {
+        let epoch = Self::from_unix_micros(0);
+        match moment.duration_since(UNIX_EPOCH) {
+            Ok(after) => epoch.after(after),
+            Err(error) => epoch.before(error.duration()),
+        }
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let moment = self.to_datetime();
@@ -131,6 +141,13 @@ mod tests {
         assert_eq!(Timestamp::parse("2024-01-02T14:00:00.75+02:00"), Ok(expected));
         assert_eq!(Timestamp::parse("2024-01-02 12:00"), Err(TimestampError));
         assert_eq!(Timestamp::parse("0000-01-01T00:00:00+23:59").map(|t| t.to_string().len()), Ok(20));
+    }
+
+    #[test]
+    fn a_system_clock_is_read_to_the_microsecond_on_either_side_of_1970() {
+        let span = Duration::from_micros(1_500_000);
+        assert_eq!(Timestamp::from(UNIX_EPOCH + span), Timestamp::from_unix_micros(1_500_000));
+        assert_eq!(Timestamp::from(UNIX_EPOCH - span), Timestamp::from_unix_micros(-1_500_000));
     }
 
     proptest::proptest! {

@@ -6,6 +6,8 @@
 //! | refresh token | [`refresh_token`] | HMAC-SHA256, keyed from the same ring |
 //! | API key | [`api_key`] | 256 random bits; only a hash is kept |
 //!
+//! Secrets that have to be read back, of which no hash would do, are sealed by an [`encryption_ring`].
+//!
 //! Architecture invariant: there is no clock, no randomness of its own, no I/O and no logging here. `now` and the
 //! source of randomness are parameters, so that whoever only wants to *check* a credential offline can.
 //!
@@ -44,6 +46,8 @@ pub mod access_token;
 pub mod api_key;
 mod base62;
 pub mod credential_hash;
+pub mod encryption_key;
+pub mod encryption_ring;
 pub mod key_id;
 pub mod key_ring;
 pub mod refresh_token;
@@ -54,6 +58,8 @@ pub use access_token::{
 };
 pub use api_key::{ApiKey, ApiKeyError, ApiKeyRef};
 pub use credential_hash::{ApiKeyHash, TokenHash};
+pub use encryption_key::{EncryptionKey, EncryptionKeyError, EncryptionKeyId, ShortKeyId};
+pub use encryption_ring::{EncryptionRing, EncryptionRingError, OpenError};
 pub use key_id::{KeyId, KeyIdError, MacKeyId, MacKeyIdError};
 pub use key_ring::{KeyListing, KeyRing, KeyRingError, KeyStatus, RingEntry};
 pub use refresh_token::{RefreshContext, RefreshParts, RefreshToken, RefreshTokenError, SealError};

@@ -152,7 +152,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn paserk(key: &impl FormatAsPaserk) -> String {
+/// The PASERK text of a key or an identifier.
+pub(crate) fn paserk(key: &impl FormatAsPaserk) -> String {
     let mut text = String::new();
     // Writing into a string does not fail.
     let _ = key.fmt(&mut text);

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, though the lint does not see it")]
 
 use cryptopay_domain::{Environment, Timestamp};
-use cryptopay_token::{AccessTokenError, KeyRing, SigningKey, SigningKeyError, TokenContext, access_token};
-use pasetors::keys::{AsymmetricPublicKey, AsymmetricSecretKey};
+use cryptopay_token::{
+    AccessTokenError, EncryptionKey, EncryptionKeyError, KeyRing, SigningKey, SigningKeyError, TokenContext,
+    access_token,
+};
+use pasetors::keys::{AsymmetricPublicKey, AsymmetricSecretKey, SymmetricKey};
 use pasetors::paserk::{FormatAsPaserk, Id};
 use pasetors::token::{Public, UntrustedToken};
 use pasetors::version4::{PublicToken, V4};
@@ -33,9 +36,15 @@ struct PasetoVector {
 struct PaserkVector {
     name: String,
     expect_fail: bool,
-    key: String,
+    key: Option<String>,
     paserk: Option<String>,
     public_key: Option<String>,
+}
+
+impl PaserkVector {
+    fn key_bytes(&self) -> Vec<u8> {
+        from_hex(self.key.as_ref().unwrap())
+    }
 }
 
 fn paseto_vectors() -> Vec<PasetoVector> {
@@ -134,7 +143,7 @@ fn secret_keys_are_read_and_written_as_paserk_k4_secret() {
     for vector in paserk_vectors(include_str!("vectors/paserk-k4.secret.json")) {
         let Some(text) = &vector.paserk else {
             // No text exists for these: their bytes must not pass for a key of this version.
-            assert!(vector.expect_fail && from_hex(&vector.key).len() != 64, "{}", vector.name);
+            assert!(vector.expect_fail && vector.key_bytes().len() != 64, "{}", vector.name);
             continue;
         };
         let read = SigningKey::from_paserk(text);
@@ -154,7 +163,7 @@ fn secret_keys_are_read_and_written_as_paserk_k4_secret() {
 #[test]
 fn public_keys_are_written_as_paserk_k4_public() {
     for vector in paserk_vectors(include_str!("vectors/paserk-k4.public.json")) {
-        let public = AsymmetricPublicKey::<V4>::from(&from_hex(&vector.key));
+        let public = AsymmetricPublicKey::<V4>::from(&vector.key_bytes());
         assert_eq!(public.is_err(), vector.expect_fail, "{}", vector.name);
         assert_eq!(public.ok().map(|public| paserk(&public)), vector.paserk, "{}", vector.name);
     }
@@ -163,7 +172,7 @@ fn public_keys_are_written_as_paserk_k4_public() {
 #[test]
 fn public_keys_are_named_by_paserk_k4_pid() {
     for vector in paserk_vectors(include_str!("vectors/paserk-k4.pid.json")) {
-        let public = AsymmetricPublicKey::<V4>::from(&from_hex(&vector.key));
+        let public = AsymmetricPublicKey::<V4>::from(&vector.key_bytes());
         assert_eq!(public.is_err(), vector.expect_fail, "{}", vector.name);
         let name = public.ok().map(|public| paserk(&Id::from(&public)));
         assert_eq!(name, vector.paserk, "{}", vector.name);
@@ -171,4 +180,32 @@ fn public_keys_are_named_by_paserk_k4_pid() {
             assert_eq!(name.parse::<cryptopay_token::KeyId>().unwrap().as_str(), name);
         }
     }
+}
+
+#[test]
+fn encryption_keys_are_read_and_written_as_paserk_k4_local() {
+    for vector in paserk_vectors(include_str!("vectors/paserk-k4.local.json")) {
+        let text = vector.paserk.as_ref().unwrap();
+        let read = EncryptionKey::from_paserk(text);
+        match vector.name.as_str() {
+            // The key of zeros is a fine test of an encoding and no secret.
+            "k4.local-1" => assert_eq!(read.unwrap_err(), EncryptionKeyError::ZeroKey),
+            _ if vector.expect_fail => assert_eq!(read.unwrap_err(), EncryptionKeyError::Format),
+            name => assert_eq!(read.unwrap().to_paserk().expose_secret(), text, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn encryption_keys_are_named_by_paserk_k4_lid() {
+    let vectors = paserk_vectors(include_str!("vectors/paserk-k4.lid.json"));
+    let named = vectors.iter().filter(|vector| !vector.expect_fail && vector.name != "k4.lid-1");
+    let mut count = 0;
+    for vector in named {
+        let local = paserk(&SymmetricKey::<V4>::from(&vector.key_bytes()).unwrap());
+        let key = EncryptionKey::from_paserk(&local).unwrap();
+        assert_eq!(Some(key.id().as_str()), vector.paserk.as_deref(), "{}", vector.name);
+        count += 1;
+    }
+    assert_eq!(count, 2);
 }
