@@ -7,6 +7,7 @@ use cryptopay_domain::page::{Direction, Position};
 use cryptopay_domain::{ApiKeyId, Page, PageRequest, PermissionSet, SessionId, Timestamp, UserId};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use serde::Serialize;
 
 use crate::audit::{AuditEvent, AuditQueries};
 use crate::moment::{At, at};
@@ -14,6 +15,7 @@ use crate::pieces::in_pieces;
 use crate::revocation::{Revocation, RevocationQueries, Revoked};
 use crate::schema::{api_keys, users};
 use crate::session::SessionQueries;
+use crate::statement::{Dialect, Dialects};
 use crate::user::UserQueries;
 use crate::{Store, StoreError};
 
@@ -129,6 +131,32 @@ impl TryFrom<ApiKeyRow> for ApiKey {
 fn keys_of(rows: Vec<ApiKeyRow>) -> Result<Vec<ApiKey>, StoreError> {
     rows.into_iter().map(ApiKey::try_from).collect()
 }
+
+/// A use of a key, as it goes into a statement.
+#[derive(Serialize)]
+struct Use {
+    id: String,
+    at: At,
+}
+
+impl From<(ApiKeyId, Timestamp)> for Use {
+    fn from((key, at): (ApiKeyId, Timestamp)) -> Self {
+        Self { id: key.to_string(), at: At(at) }
+    }
+}
+
+/// On PostgreSQL the rows are taken in the order of their identifiers, as whoever takes several does.
+const MARK_USED: Dialects = Dialects {
+    sqlite: "UPDATE api_keys AS k SET last_used_at = u.at \
+             FROM (SELECT value ->> 'id' AS id, max(value ->> 'at') AS at FROM json_each(?) GROUP BY 1) AS u \
+             WHERE k.id = u.id AND (k.last_used_at IS NULL OR k.last_used_at < u.at)",
+    postgres: "UPDATE api_keys AS k SET last_used_at = u.at \
+               FROM (SELECT h.id, r.at FROM api_keys h \
+               JOIN (SELECT id, max(at) AS at FROM json_to_recordset(?::json) AS j(id text, at timestamptz) \
+               GROUP BY id) AS r ON h.id = r.id AND (h.last_used_at IS NULL OR h.last_used_at < r.at) \
+               ORDER BY h.id FOR NO KEY UPDATE OF h) AS u \
+               WHERE k.id = u.id AND (k.last_used_at IS NULL OR k.last_used_at < u.at)",
+};
 
 shared_queries! {
     /// The family of keys.
@@ -411,14 +439,9 @@ impl Store {
     /// [`StoreError`] when not all of it was written, or perhaps not.
     pub async fn mark_api_keys_used(&self, uses: Vec<(ApiKeyId, Timestamp)>) -> Result<(), StoreError> {
         for uses in in_pieces(uses, |(key, _)| *key) {
+            let uses: Vec<Use> = uses.into_iter().map(Use::from).collect();
             writing!(self, |conn| {
-                for (key, used_at) in uses {
-                    diesel::update(api_keys::table.find(key.to_string()))
-                        .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(At(used_at))))
-                        .set(api_keys::last_used_at.eq(Some(At(used_at))))
-                        .execute(conn)
-                        .await?;
-                }
+                conn.statement(MARK_USED).json(&uses)?.execute(conn).await?;
                 Ok(())
             })?;
         }

@@ -2,17 +2,29 @@
 
 use std::time::Duration;
 
+use cryptopay_domain::idempotency_key::ANSWER_KEPT;
 use cryptopay_domain::{Timestamp, UserId};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use crate::moment::At;
-use crate::schema::{api_keys, audit_events, installation, revocations, sessions};
+use crate::schema::{
+    api_keys, audit_events, installation, revocations, sessions, webhook_deliveries, webhook_endpoints,
+    webhook_events,
+};
+use crate::statement::{Dialect, Dialects};
 use crate::user::UserQueries;
 use crate::{Store, StoreError};
 
 /// Rows removed at a time, so that no other write waits long.
 const PIECE: i64 = 500;
+/// How long a delivery can be read, and sent again, after it ended.
+const DELIVERIES_KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// How long the rows of a deleted endpoint stay: longer than any transaction that still saw it.
+const ENDPOINTS_KEPT: Duration = Duration::from_secs(3600);
+/// Answers stay an hour longer than they count, for the sake of replicas whose clocks are behind.
+const ANSWERS_KEPT: Duration = ANSWER_KEPT.saturating_add(Duration::from_secs(3600));
 
 /// What was cleared away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,26 +37,50 @@ pub struct Cleared {
     pub revocations: usize,
     /// Audit events that are older than they are kept.
     pub audit_events: usize,
+    /// Answers of requests that may no longer be sent again.
+    pub idempotency_answers: usize,
+    /// Deliveries that ended, with their attempts, and those of deleted endpoints.
+    pub deliveries: usize,
+    /// Events that no delivery needs any more.
+    pub events: usize,
+    /// Endpoints that were deleted.
+    pub endpoints: usize,
 }
 
 impl Cleared {
     /// All rows together.
     #[must_use]
     pub const fn total(self) -> usize {
-        self.sessions + self.api_keys + self.revocations + self.audit_events
+        self.sessions
+            + self.api_keys
+            + self.revocations
+            + self.audit_events
+            + self.idempotency_answers
+            + self.deliveries
+            + self.events
+            + self.endpoints
     }
 }
 
-/// Removes one piece of the rows that a filter finds, by their keys.
+/// Removes one piece of the rows that a filter finds, by their keys, unless it no longer finds them.
 macro_rules! clear_piece {
     ($store:expr, $table:ident, $id:ty, $filter:expr) => {
         writing!($store, |conn| {
             let ids: Vec<$id> =
                 $table::table.filter($filter).select($table::id).limit(PIECE).load(conn).await?;
-            Ok(diesel::delete($table::table.filter($table::id.eq_any(ids))).execute(conn).await?)
+            let piece = $table::table.filter($table::id.eq_any(ids)).filter($filter);
+            Ok(diesel::delete(piece).execute(conn).await?)
         })?
     };
 }
+
+/// Its rows have no one column that is their key.
+const CLEAR_ANSWERS: Dialects = Dialects {
+    sqlite: "DELETE FROM idempotency_answers WHERE rowid IN \
+             (SELECT rowid FROM idempotency_answers WHERE created_at < ? LIMIT ?)",
+    postgres: "DELETE FROM idempotency_answers WHERE ctid = ANY(ARRAY( \
+               SELECT ctid FROM idempotency_answers WHERE created_at < ? LIMIT ? FOR UPDATE SKIP LOCKED))",
+};
 
 impl Store {
     /// Clears away one piece of each table; call again while [`Cleared::total`] is not zero.
@@ -60,12 +96,69 @@ impl Store {
         let audit_over = At(now.before(audit_kept));
         let ended: usize = clear_piece!(self, sessions, String, sessions::ended_at.lt(Some(over)));
         let expired: usize = clear_piece!(self, sessions, String, sessions::expires_at.lt(over));
+        let deliveries = self.clear_deliveries(now).await?;
         Ok(Cleared {
             sessions: ended + expired,
             api_keys: self.clear_api_keys(now).await?,
             revocations: clear_piece!(self, revocations, i64, revocations::forget_after.lt(At(now))),
             audit_events: clear_piece!(self, audit_events, i64, audit_events::occurred_at.lt(audit_over)),
+            idempotency_answers: self.clear_answers(now).await?,
+            deliveries,
+            events: self.clear_events(now).await?,
+            endpoints: self.clear_endpoints(now).await?,
         })
+    }
+
+    async fn clear_answers(&self, now: Timestamp) -> Result<usize, StoreError> {
+        writing!(self, |conn| {
+            let clear = conn.statement(CLEAR_ANSWERS).moment(now.before(ANSWERS_KEPT)).number(PIECE);
+            Ok(clear.execute(conn).await?)
+        })
+    }
+
+    /// Attempts go with their deliveries.
+    async fn clear_deliveries(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let over = Some(At(now.before(DELIVERIES_KEPT)));
+        let deleted = Some(At(now.before(ENDPOINTS_KEPT)));
+        let ended: usize =
+            clear_piece!(self, webhook_deliveries, String, webhook_deliveries::ended_at.lt(over));
+        let of_deleted: usize = clear_piece!(
+            self,
+            webhook_deliveries,
+            String,
+            webhook_deliveries::endpoint_id.eq_any(
+                webhook_endpoints::table
+                    .filter(webhook_endpoints::deleted_at.lt(deleted))
+                    .select(webhook_endpoints::id)
+            )
+        );
+        Ok(ended + of_deleted)
+    }
+
+    async fn clear_events(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let over = At(now.before(DELIVERIES_KEPT));
+        let cleared: usize = clear_piece!(
+            self,
+            webhook_events,
+            String,
+            webhook_events::created_at.lt(over).and(not(exists(
+                webhook_deliveries::table.filter(webhook_deliveries::event_id.eq(webhook_events::id))
+            )))
+        );
+        Ok(cleared)
+    }
+
+    async fn clear_endpoints(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let over = Some(At(now.before(ENDPOINTS_KEPT)));
+        let cleared: usize = clear_piece!(
+            self,
+            webhook_endpoints,
+            String,
+            webhook_endpoints::deleted_at.lt(over).and(not(exists(
+                webhook_deliveries::table.filter(webhook_deliveries::endpoint_id.eq(webhook_endpoints::id))
+            )))
+        );
+        Ok(cleared)
     }
 
     /// Removes one piece of the keys that are no longer listed. The keys under one of them move up to the key

@@ -22,6 +22,8 @@ pub struct Installation {
     pub generation: u64,
     /// The identifier of the active signing key.
     pub signing_key: String,
+    /// The identifier of the key that secrets are sealed with; `None` until a core with encryption keys has run.
+    pub encryption_key: Option<String>,
     /// The longest life, in seconds, that any access token was ever issued with.
     pub longest_access_ttl: u64,
 }
@@ -34,6 +36,7 @@ struct InstallationRow {
     issuer: String,
     generation: i64,
     signing_key: String,
+    encryption_key: Option<String>,
     longest_access_ttl: i64,
     created_at: At,
 }
@@ -48,6 +51,7 @@ impl TryFrom<InstallationRow> for Installation {
             issuer: row.issuer,
             generation: u64::try_from(row.generation).map_err(|_| corrupt("generation"))?,
             signing_key: row.signing_key,
+            encryption_key: row.encryption_key,
             longest_access_ttl: u64::try_from(row.longest_access_ttl).map_err(|_| corrupt("access ttl"))?,
         })
     }
@@ -69,6 +73,7 @@ impl Store {
             issuer: new.issuer,
             generation: i64::try_from(new.generation).unwrap_or(i64::MAX),
             signing_key: new.signing_key,
+            encryption_key: new.encryption_key,
             longest_access_ttl: i64::try_from(new.longest_access_ttl).unwrap_or(i64::MAX),
             created_at: At(now),
         };
@@ -118,6 +123,37 @@ impl Store {
     pub async fn set_signing_key(&self, kid: String) -> Result<(), StoreError> {
         writing!(self, |conn| {
             diesel::update(installation::table).set(installation::signing_key.eq(kid)).execute(conn).await?;
+            Ok(())
+        })
+    }
+
+    /// Records that secrets are sealed with this key if no key is recorded, and returns the one that is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer, or has no installation.
+    pub async fn get_or_set_encryption_key(&self, key: String) -> Result<String, StoreError> {
+        writing!(self, |conn| {
+            diesel::update(installation::table)
+                .filter(installation::encryption_key.is_null())
+                .set(installation::encryption_key.eq(key))
+                .execute(conn)
+                .await?;
+            let recorded: Option<String> =
+                installation::table.select(installation::encryption_key).first(conn).await?;
+            recorded.ok_or(StoreError::Corrupt { table: "installation", what: "encryption key" })
+        })
+    }
+
+    /// Records that secrets are sealed with this key now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it was not, or perhaps not, written.
+    pub async fn set_encryption_key(&self, key: String) -> Result<(), StoreError> {
+        writing!(self, |conn| {
+            diesel::update(installation::table)
+                .set(installation::encryption_key.eq(key))
+                .execute(conn)
+                .await?;
             Ok(())
         })
     }

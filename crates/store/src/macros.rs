@@ -66,3 +66,49 @@ macro_rules! shared_queries {
         }
     };
 }
+
+/// The rows of a page of a list, nearest first and one too many, as `Page::from_found` wants them.
+macro_rules! on_page {
+    ($query:expr, $id:expr, $request:expr) => {{
+        use cryptopay_domain::page::{Direction, Position};
+        let many = i64::try_from($request.limit.get() + 1).unwrap_or(i64::MAX);
+        let query = $query.limit(many).into_boxed();
+        match $request.position {
+            None => query.order($id.desc()),
+            Some(Position { beside, direction: Direction::Older }) => {
+                query.filter($id.lt(beside.to_string())).order($id.desc())
+            }
+            Some(Position { beside, direction: Direction::Newer }) => {
+                query.filter($id.gt(beside.to_string())).order($id.asc())
+            }
+        }
+    }};
+}
+
+/// Queries that take the rows they find: with a locking clause on PostgreSQL; on SQLite whoever writes has
+/// everything already.
+macro_rules! locking_queries {
+    ($(#[$docs:meta])* trait $name:ident {
+        $($(#[$method_docs:meta])* async fn $method:ident($($argument:ident: $type:ty),* $(,)?)
+            -> Vec<$row:ty> = { $query:expr } $(.$lock:ident())+;)*
+    }) => {
+        $(#[$docs])*
+        pub(crate) trait $name {
+            $($(#[$method_docs])*
+            fn $method(&mut self $(, $argument: $type)*)
+                -> futures_util::future::BoxFuture<'_, Result<Vec<$row>, $crate::StoreError>>;)*
+        }
+        impl $name for $crate::sqlite::SqliteConn {
+            $(fn $method(&mut self $(, $argument: $type)*)
+                -> futures_util::future::BoxFuture<'_, Result<Vec<$row>, $crate::StoreError>> {
+                Box::pin(async move { Ok($query.load::<$row>(self).await?) })
+            })*
+        }
+        impl $name for $crate::postgres::PgConn {
+            $(fn $method(&mut self $(, $argument: $type)*)
+                -> futures_util::future::BoxFuture<'_, Result<Vec<$row>, $crate::StoreError>> {
+                Box::pin(async move { Ok($query $(.$lock())+.load::<$row>(self).await?) })
+            })*
+        }
+    };
+}

@@ -9,6 +9,7 @@ use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{BigInt, SqlType, Text};
 use diesel::sqlite::Sqlite;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::{datetime, format_description};
@@ -45,6 +46,14 @@ const TEXT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 /// PostgreSQL counts microseconds from here.
 const POSTGRES_EPOCH: OffsetDateTime = datetime!(2000-01-01 0:00 UTC);
+
+/// In JSON, which both databases read back as the same moment.
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.to_datetime().format(TEXT).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(&text)
+    }
+}
 
 impl ToSql<Moment, Pg> for At {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

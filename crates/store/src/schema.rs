@@ -12,6 +12,7 @@ diesel::table! {
         signing_key -> Text,
         longest_access_ttl -> BigInt,
         created_at -> Moment,
+        encryption_key -> Nullable<Text>,
     }
 }
 
@@ -108,6 +109,106 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
+    payment_orders (id) {
+        id -> Text,
+        user_id -> BigInt,
+        amount -> Text,
+        currency -> Text,
+        description -> Nullable<Text>,
+        metadata -> Text,
+        status -> Text,
+        created_at -> Moment,
+        updated_at -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
+    idempotency_answers (user_id, route, key) {
+        user_id -> BigInt,
+        route -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+        answer -> Binary,
+        created_at -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
+    webhook_endpoints (id) {
+        id -> Text,
+        user_id -> BigInt,
+        url -> Text,
+        events -> Text,
+        description -> Nullable<Text>,
+        disabled_reason -> Nullable<Text>,
+        failing_since -> Nullable<Moment>,
+        secret -> Binary,
+        previous_secret -> Nullable<Binary>,
+        previous_secret_ends_at -> Nullable<Moment>,
+        created_at -> Moment,
+        deleted_at -> Nullable<Moment>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
+    webhook_events (id) {
+        id -> Text,
+        event_type -> Text,
+        body -> Binary,
+        created_at -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
+    webhook_deliveries (id) {
+        id -> Text,
+        event_id -> Text,
+        endpoint_id -> Text,
+        status -> Text,
+        lane -> SmallInt,
+        tries -> BigInt,
+        plan_started_at -> Moment,
+        next_attempt_at -> Nullable<Moment>,
+        due_at -> Nullable<Moment>,
+        parked -> SmallInt,
+        created_at -> Moment,
+        ended_at -> Nullable<Moment>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
+    webhook_attempts (delivery_id, at) {
+        delivery_id -> Text,
+        at -> Moment,
+        status_code -> Nullable<BigInt>,
+        error -> Nullable<Text>,
+        duration_ms -> BigInt,
+        response -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(api_keys -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(webhook_deliveries -> webhook_endpoints (endpoint_id));
+diesel::joinable!(webhook_deliveries -> webhook_events (event_id));
 diesel::allow_tables_to_appear_in_same_query!(api_keys, sessions, users);
+diesel::allow_tables_to_appear_in_same_query!(webhook_deliveries, webhook_endpoints, webhook_events);

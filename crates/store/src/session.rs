@@ -8,12 +8,14 @@ use cryptopay_domain::{Page, PageRequest, Session, SessionId, Timestamp, UserId}
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 
 use crate::audit::{AuditEvent, AuditQueries};
 use crate::moment::{At, at};
 use crate::pieces::in_pieces;
 use crate::revocation::{Revocation, RevocationQueries, Revoked};
 use crate::schema::{sessions, users};
+use crate::statement::{Dialect, Dialects};
 use crate::user::UserQueries;
 use crate::{Store, StoreError};
 
@@ -54,7 +56,7 @@ pub struct SessionRotation {
 
 /// What marks a session.
 #[derive(Clone, Copy)]
-pub(crate) enum Mark {
+enum Mark {
     Seen(SessionSighting),
     Used(SessionId, Timestamp),
 }
@@ -150,7 +152,7 @@ fn session_id(text: &str) -> Result<SessionId, StoreError> {
 }
 
 shared_queries! {
-    /// What ends and marks sessions, inside the transaction of the cause.
+    /// What ends sessions, inside the transaction of the cause.
     trait SessionQueries {
         async fn is_session_live(conn, session: SessionId, user: UserId) -> Result<bool, StoreError> {
             let live: i64 = sessions::table
@@ -194,28 +196,53 @@ shared_queries! {
             }
             Ok(ended)
         }
+    }
+}
 
-        async fn mark_session(conn, mark: Mark) -> Result<(), StoreError> {
-            let session = sessions::table.find(mark.session().to_string());
-            match mark {
-                Mark::Seen(sighting) => {
-                    diesel::update(session)
-                        .filter(sessions::counter.eq(counter_to_row(sighting.counter)))
-                        .filter(sessions::used_at.is_null())
-                        .set(sessions::used_at.eq(Some(At(sighting.at))))
-                        .execute(conn)
-                        .await?
-                }
-                Mark::Used(_, at) => {
-                    diesel::update(session)
-                        .filter(sessions::last_used_at.lt(At(at)))
-                        .set(sessions::last_used_at.eq(At(at)))
-                        .execute(conn)
-                        .await?
-                }
-            };
-            Ok(())
-        }
+/// The first sight of a refresh counter, as it goes into a statement.
+#[derive(Serialize)]
+struct Seen {
+    id: String,
+    counter: i64,
+    at: At,
+}
+
+/// A use of a session, as it goes into a statement.
+#[derive(Serialize)]
+struct Used {
+    id: String,
+    at: At,
+}
+
+const MARK_SEEN: Dialects = Dialects {
+    sqlite: "UPDATE sessions AS s SET used_at = u.at \
+             FROM (SELECT value ->> 'id' AS id, value ->> 'counter' AS counter, min(value ->> 'at') AS at \
+             FROM json_each(?) GROUP BY 1, 2) AS u \
+             WHERE s.id = u.id AND s.counter = u.counter AND s.used_at IS NULL",
+    postgres: "UPDATE sessions AS s SET used_at = u.at \
+               FROM (SELECT id, counter, min(at) AS at \
+               FROM json_to_recordset(?::json) AS j(id text, counter bigint, at timestamptz) \
+               GROUP BY id, counter) AS u \
+               WHERE s.id = u.id AND s.counter = u.counter AND s.used_at IS NULL",
+};
+
+const MARK_USED: Dialects = Dialects {
+    sqlite: "UPDATE sessions AS s SET last_used_at = u.at \
+             FROM (SELECT value ->> 'id' AS id, max(value ->> 'at') AS at FROM json_each(?) GROUP BY 1) AS u \
+             WHERE s.id = u.id AND s.last_used_at < u.at",
+    postgres: "UPDATE sessions AS s SET last_used_at = u.at \
+               FROM (SELECT id, max(at) AS at FROM json_to_recordset(?::json) AS j(id text, at timestamptz) \
+               GROUP BY id) AS u \
+               WHERE s.id = u.id AND s.last_used_at < u.at",
+};
+
+locking_queries! {
+    /// Taking sessions.
+    trait SessionLocks {
+        /// In the order of their identifiers, as whoever takes several rows does.
+        async fn lock_sessions(ids: Vec<String>) -> Vec<String> = {
+            sessions::table.filter(sessions::id.eq_any(ids)).order(sessions::id).select(sessions::id)
+        }.for_no_key_update();
     }
 }
 
@@ -381,10 +408,21 @@ impl Store {
         let seen = sightings.into_iter().map(Mark::Seen);
         let used = uses.into_iter().map(|(session, at)| Mark::Used(session, at));
         for marks in in_pieces(seen.chain(used).collect(), Mark::session) {
-            writing!(self, |conn| {
-                for mark in marks {
-                    conn.mark_session(mark).await?;
+            let ids: Vec<String> = marks.iter().map(|mark| mark.session().to_string()).collect();
+            let (mut seen, mut used): (Vec<Seen>, Vec<Used>) = (Vec::new(), Vec::new());
+            for mark in marks {
+                let id = mark.session().to_string();
+                match mark {
+                    Mark::Seen(SessionSighting { counter, at, .. }) => {
+                        seen.push(Seen { id, counter: counter_to_row(counter), at: At(at) });
+                    }
+                    Mark::Used(_, at) => used.push(Used { id, at: At(at) }),
                 }
+            }
+            writing!(self, |conn| {
+                conn.lock_sessions(ids).await?;
+                conn.statement(MARK_SEEN).json(&seen)?.execute(conn).await?;
+                conn.statement(MARK_USED).json(&used)?.execute(conn).await?;
                 Ok(())
             })?;
         }

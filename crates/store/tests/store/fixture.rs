@@ -63,14 +63,18 @@ pub(crate) fn sqlite_path(database: &TestDatabase) -> String {
 }
 
 pub(crate) async fn install(store: &Store) {
-    let installation = Installation {
+    store.get_or_insert_installation(installation(), at(0)).await.unwrap();
+}
+
+pub(crate) fn installation() -> Installation {
+    Installation {
         environment: Environment::Sandbox,
         issuer: "http://localhost:8080".to_owned(),
         generation: 1,
         signing_key: "k4.pid.test".to_owned(),
+        encryption_key: None,
         longest_access_ttl: ACCESS_TTL,
-    };
-    store.get_or_insert_installation(installation, at(0)).await.unwrap();
+    }
 }
 
 /// So many seconds after a moment that all tests count from.
@@ -83,7 +87,7 @@ pub(crate) const fn seconds(seconds: u64) -> Duration {
 }
 
 /// A new identifier, later in order than all that this test made before.
-fn next_id() -> Uuid {
+pub(crate) fn next_id() -> Uuid {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Uuid::from_u128((0x0193_f1b2_c3d4 << 80) | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)))
 }

@@ -1,0 +1,226 @@
+//! Leases: every delivery to one worker at a time, and none lost with its worker.
+
+use std::collections::HashSet;
+
+use cryptopay_domain::delivery::{DeliveryStatus, NextStep};
+use cryptopay_domain::{DeliveryId, EventType, WebhookEndpoint, WebhookEndpointId};
+use cryptopay_store::delivery::{Lane, LeaseRequest};
+use cryptopay_testkit::{Backend, on_both_databases};
+
+use crate::fixture::{Fixture, at, at_once, audit, register};
+use crate::outbox::{
+    attempt, deliveries, disable, endpoint_of, event, lease, lease_request, listen, new_delivery, order_at,
+    put_endpoint, record, record_all,
+};
+
+on_both_databases! {
+    workers_that_lease_at_once_never_lease_the_same_delivery => at_one_time;
+    a_lease_lost_with_its_worker_is_due_again => lost;
+    a_returned_lease_is_due_at_once_and_one_taken_over_is_left_alone => returned;
+    a_deferred_lease_is_due_later_the_patient_way_as_it_was => deferred;
+    nothing_is_leased_before_its_time => not_yet;
+    what_waits_longest_is_leased_first => longest_first;
+    one_endpoint_gets_its_share_and_hides_nobody_else => share;
+    endpoints_that_are_excepted_are_passed_by => except;
+    a_backlog_is_put_out_of_the_way_and_comes_back_with_each_attempt_or_after_an_hour => parked;
+    what_is_due_for_a_disabled_or_deleted_endpoint_ends => pointless;
+}
+
+async fn at_one_time(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let alice = register(&fixture.store, "alice").await.id;
+    for _ in 0..3 {
+        listen(&fixture.store, alice).await;
+    }
+    for _ in 0..40 {
+        order_at(&fixture.store, alice, at(0)).await;
+    }
+    let replica = fixture.database.open().await;
+    let leased = at_once(8, |number| {
+        let store = if number % 2 == 0 { fixture.store.clone() } else { replica.clone() };
+        async move {
+            let mut leased: Vec<DeliveryId> = Vec::new();
+            // A worker that came away with nothing although something was due looks again, as workers do.
+            for _ in 0..60 {
+                let request = LeaseRequest { limit: 7, ..lease_request(Lane::Prompt, at(0)) };
+                leased.extend(store.lease_deliveries(request).await.unwrap().iter().map(|leased| leased.id));
+            }
+            leased
+        }
+    })
+    .await
+    .concat();
+    assert_eq!(leased.len(), 120);
+    assert_eq!(leased.into_iter().collect::<HashSet<_>>().len(), 120);
+}
+
+async fn lost(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let endpoint = listen(store, alice).await;
+    order_at(store, alice, at(0)).await;
+    let first = lease(store, Lane::Prompt, at(0)).await.pop().expect("it is due");
+    assert_eq!(first.leased_until, at(30));
+    assert!(lease(store, Lane::Prompt, at(29)).await.is_empty());
+    // Meanwhile the merchant is told when it was due, not when its lease ends.
+    assert_eq!(deliveries(store, alice, endpoint).await[0].next_attempt_at, Some(at(0)));
+    let second = lease(store, Lane::Prompt, at(30)).await.pop().expect("it is due again");
+    assert_eq!((second.id, second.leased_until), (first.id, at(60)));
+
+    // What the first worker still has to say is told, and changes nothing.
+    record_all(store, vec![record(&first, attempt(at(31), 500), NextStep::GiveUp)]).await;
+    let told = deliveries(store, alice, endpoint).await.pop().expect("it is there");
+    assert_eq!((told.status, told.attempts.len()), (DeliveryStatus::Pending, 1));
+    record_all(store, vec![record(&second, attempt(at(32), 200), NextStep::Succeeded)]).await;
+    let told = deliveries(store, alice, endpoint).await.pop().expect("it is there");
+    assert_eq!((told.status, told.attempts.len()), (DeliveryStatus::Succeeded, 2));
+}
+
+async fn returned(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    listen(store, alice).await;
+    order_at(store, alice, at(0)).await;
+    let first = lease(store, Lane::Prompt, at(0)).await.pop().expect("it is due");
+    store.return_leases(vec![(first.id, first.leased_until)]).await.unwrap();
+    let second = lease(store, Lane::Prompt, at(1)).await.pop().expect("it is due at once");
+    assert_eq!(second.tries, 0);
+    store.return_leases(vec![(first.id, first.leased_until)]).await.unwrap();
+    assert!(lease(store, Lane::Prompt, at(2)).await.is_empty());
+    store.return_leases(vec![]).await.unwrap();
+}
+
+async fn deferred(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let endpoint = listen(store, alice).await;
+    order_at(store, alice, at(0)).await;
+    let first = lease(store, Lane::Prompt, at(0)).await.pop().expect("it is due");
+    store.defer_deliveries(vec![(first.id, at(29))], at(2)).await.unwrap();
+    assert_eq!(deliveries(store, alice, endpoint).await[0].next_attempt_at, Some(at(0)), "another lease");
+    store.defer_deliveries(vec![(first.id, first.leased_until)], at(7)).await.unwrap();
+    assert_eq!(deliveries(store, alice, endpoint).await[0].next_attempt_at, Some(at(7)));
+    assert!(lease(store, Lane::Prompt, at(9)).await.is_empty());
+    assert!(lease(store, Lane::Patient, at(6)).await.is_empty());
+    let again = lease(store, Lane::Patient, at(7)).await.pop().expect("it is due");
+    assert_eq!((again.id, again.tries, again.plan_started_at), (first.id, 0, at(0)));
+}
+
+async fn not_yet(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    listen(store, alice).await;
+    order_at(store, alice, at(10)).await;
+    assert!(lease(store, Lane::Prompt, at(9)).await.is_empty());
+    let leased = lease(store, Lane::Prompt, at(10)).await.pop().expect("it is due");
+    record_all(store, vec![record(&leased, attempt(at(10), 500), NextStep::Retry(at(20)))]).await;
+    assert!(lease(store, Lane::Prompt, at(25)).await.is_empty(), "a retry went the prompt way");
+    assert!(lease(store, Lane::Patient, at(19)).await.is_empty());
+    assert_eq!(lease(store, Lane::Patient, at(20)).await.pop().map(|leased| leased.tries), Some(1));
+}
+
+async fn longest_first(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    listen(store, alice).await;
+    for second in [3, 1, 2, 0] {
+        order_at(store, alice, at(second)).await;
+    }
+    let request = LeaseRequest { limit: 3, ..lease_request(Lane::Prompt, at(9)) };
+    let leased = store.lease_deliveries(request).await.unwrap();
+    let begun: Vec<_> = leased.iter().map(|leased| leased.plan_started_at).collect();
+    assert_eq!(begun, [at(0), at(1), at(2)]);
+}
+
+async fn share(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let (alice, bob) = (register(store, "alice").await.id, register(store, "bobby").await.id);
+    let (busy, quiet) = (listen(store, alice).await, listen(store, bob).await);
+    for _ in 0..30 {
+        order_at(store, alice, at(0)).await;
+    }
+    order_at(store, bob, at(1)).await;
+    let request = LeaseRequest { limit: 10, per_endpoint: 4, ..lease_request(Lane::Prompt, at(1)) };
+    let leased = store.lease_deliveries(request).await.unwrap();
+    let count = |endpoint| leased.iter().filter(|leased| leased.endpoint.id == endpoint).count();
+    assert_eq!((count(busy), count(quiet)), (4, 1));
+}
+
+async fn except(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let (full, free) = (listen(store, alice).await, listen(store, alice).await);
+    order_at(store, alice, at(0)).await;
+    let request = LeaseRequest { except: vec![full], ..lease_request(Lane::Prompt, at(0)) };
+    let leased = store.lease_deliveries(request).await.unwrap();
+    assert_eq!(leased.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [free]);
+    let left = lease(store, Lane::Prompt, at(0)).await;
+    assert_eq!(left.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [full]);
+}
+
+async fn parked(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let (alice, bob) = (register(store, "alice").await.id, register(store, "bobby").await.id);
+    let full = listen(store, alice).await;
+    for _ in 0..300 {
+        order_at(store, alice, at(0)).await;
+    }
+    let many = async |lane, now, except: &[WebhookEndpointId]| {
+        let request = LeaseRequest {
+            limit: 1000,
+            per_endpoint: 1000,
+            except: except.to_vec(),
+            ..lease_request(lane, at(now))
+        };
+        store.lease_deliveries(request).await.unwrap()
+    };
+    let request = LeaseRequest { limit: 2, ..lease_request(Lane::Prompt, at(0)) };
+    let first = store.lease_deliveries(request).await.unwrap();
+    // The endpoint has no room. What is due for another one is found all the same.
+    let other = listen(store, bob).await;
+    order_at(store, bob, at(0)).await;
+    let found = many(Lane::Prompt, 0, &[full]).await;
+    assert_eq!(found.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [other]);
+    // Of the 298 that wait, 42 are out of the way; to their merchant they are what they were.
+    let mut seen: HashSet<DeliveryId> = first.iter().map(|leased| leased.id).collect();
+    seen.extend(many(Lane::Prompt, 0, &[]).await.iter().map(|leased| leased.id));
+    assert_eq!((seen.len(), many(Lane::Patient, 0, &[]).await.len()), (258, 0));
+    assert!(deliveries(store, alice, full).await.iter().all(|told| told.next_attempt_at == Some(at(0))));
+
+    let said = first.iter().map(|leased| record(leased, attempt(at(1), 200), NextStep::Succeeded));
+    record_all(store, said.collect()).await;
+    let back = many(Lane::Patient, 1, &[]).await;
+    assert_eq!(back.len(), 4);
+    seen.extend(back.iter().map(|leased| leased.id));
+    assert!(many(Lane::Patient, 20, &[]).await.is_empty());
+    // The rest comes back by itself.
+    seen.extend(many(Lane::Patient, 3600, &[]).await.iter().map(|leased| leased.id));
+    assert_eq!(seen.len(), 300);
+}
+
+/// An order may be written at the moment in which an endpoint is disabled: its delivery is pending afterwards.
+async fn pointless(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let endpoint = endpoint_of(alice, &["*"]);
+    let id = put_endpoint(store, endpoint.clone()).await;
+    disable(store, alice, id, at(0)).await;
+    let late = event(EventType::WebhookTest, at(0));
+    store.insert_test_delivery(alice, id, late, new_delivery()).await.unwrap();
+    assert!(lease(store, Lane::Prompt, at(1)).await.is_empty());
+    let told = deliveries(store, alice, id).await.pop().expect("it is there");
+    assert_eq!((told.status, told.next_attempt_at), (DeliveryStatus::Failed, None));
+    // Enabled again, it does not come back by itself.
+    let decide = |_: WebhookEndpoint| Ok::<_, ()>((endpoint, vec![audit("enabled")]));
+    store.change_webhook_endpoint(alice, id, at(2), decide).await.unwrap();
+    assert!(lease(store, Lane::Prompt, at(100)).await.is_empty());
+}

@@ -1,0 +1,95 @@
+-- The encryption key that seals what has to be read again, so that a replica that has another one is noticed.
+ALTER TABLE installation ADD COLUMN encryption_key TEXT;
+
+CREATE TABLE payment_orders (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    -- Exact decimals as they were given.
+    amount TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    description TEXT,
+    -- A JSON object of texts.
+    metadata TEXT NOT NULL,
+    status TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE INDEX payment_orders_of_user ON payment_orders (user_id, id);
+
+-- What a request was answered, so that the same request is answered the same.
+CREATE TABLE idempotency_answers (
+    user_id BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    route TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    answer BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (user_id, route, key)
+);
+CREATE INDEX idempotency_answers_by_time ON idempotency_answers (created_at);
+
+CREATE TABLE webhook_endpoints (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id BIGINT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    url TEXT NOT NULL,
+    events TEXT NOT NULL,
+    description TEXT,
+    -- Absent while it is enabled.
+    disabled_reason TEXT,
+    failing_since TEXT,
+    -- Sealed with the encryption key.
+    secret BLOB NOT NULL,
+    previous_secret BLOB,
+    previous_secret_ends_at TEXT,
+    created_at TEXT NOT NULL,
+    -- A deleted endpoint stays until its deliveries have been cleared away, without its secrets.
+    deleted_at TEXT
+);
+CREATE INDEX webhook_endpoints_of_user ON webhook_endpoints (user_id, id);
+CREATE INDEX webhook_endpoints_deleted ON webhook_endpoints (deleted_at) WHERE deleted_at IS NOT NULL;
+
+-- The exact bytes that are delivered, however often.
+CREATE TABLE webhook_events (
+    id TEXT NOT NULL PRIMARY KEY,
+    event_type TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE INDEX webhook_events_by_time ON webhook_events (created_at);
+
+CREATE TABLE webhook_deliveries (
+    id TEXT NOT NULL PRIMARY KEY,
+    event_id TEXT NOT NULL REFERENCES webhook_events (id) ON DELETE CASCADE,
+    endpoint_id TEXT NOT NULL REFERENCES webhook_endpoints (id) ON DELETE CASCADE,
+    status TEXT NOT NULL,
+    -- 0: first attempts to endpoints that work; 1: retries, and everything for endpoints that fail.
+    lane SMALLINT NOT NULL,
+    -- Attempts since the retry plan was begun.
+    tries BIGINT NOT NULL,
+    plan_started_at TEXT NOT NULL,
+    -- When it was last planned to be attempted next; present while it is pending.
+    next_attempt_at TEXT,
+    -- When a worker may take it: `next_attempt_at`, and while one has it, the end of that worker's lease.
+    due_at TEXT,
+    -- 1 while it is put off, out of the way of others, because its endpoint has more waiting than it takes.
+    parked SMALLINT NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL,
+    -- When it last ceased to be pending.
+    ended_at TEXT
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (lane, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (endpoint_id, lane, parked, next_attempt_at)
+    WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_of_endpoint ON webhook_deliveries (endpoint_id, id);
+CREATE INDEX webhook_deliveries_of_event ON webhook_deliveries (event_id);
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE webhook_attempts (
+    delivery_id TEXT NOT NULL REFERENCES webhook_deliveries (id) ON DELETE CASCADE,
+    at TEXT NOT NULL,
+    status_code BIGINT,
+    error TEXT,
+    duration_ms BIGINT NOT NULL,
+    response TEXT,
+    PRIMARY KEY (delivery_id, at)
+);
