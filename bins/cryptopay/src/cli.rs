@@ -29,6 +29,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SigningKeyCommand,
     },
+    /// The keys that seal secrets in the database, such as those of webhook endpoints.
+    EncryptionKey {
+        #[command(subcommand)]
+        command: EncryptionKeyCommand,
+    },
     /// Merchants' accounts.
     User {
         #[command(subcommand)]
@@ -60,6 +65,16 @@ pub(crate) enum SigningKeyCommand {
         /// The key's identifier, as `list` shows it.
         kid: String,
     },
+    /// Show the keys and what each is for.
+    List,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum EncryptionKeyCommand {
+    /// Make a new key, which seals from now on. Older keys stay, since what they sealed has to open.
+    Rotate,
+    /// Seal anew with the first key what older keys sealed, so that these can be taken away.
+    Reseal,
     /// Show the keys and what each is for.
     List,
 }

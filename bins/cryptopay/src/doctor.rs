@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use cryptopay_auth::{Clock as _, KeySource, Store, SystemClock};
+use cryptopay_auth::{Clock as _, EncryptionKeySource, KeySource, Store, SystemClock};
 use tokio::runtime::Handle;
 
 use crate::options::Options;
@@ -37,7 +37,8 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         Ok((format!("{} is free", listener.local_addr()?), ()))
     });
     if let Some(settings) = settings {
-        report.check("signing keys", || Ok((check_keys(&settings)?, ())));
+        report.check("signing keys", || Ok((check_signing_keys(&settings.keys.signing)?, ())));
+        report.check("encryption keys", || Ok((check_encryption_keys(&settings.keys.encryption)?, ())));
         match start::runtime() {
             Ok(runtime) => runtime.block_on(check_database(&mut report, &settings)),
             Err(error) => report.failed("runtime", &error),
@@ -89,16 +90,19 @@ fn check_data_dir(path: &Path) -> anyhow::Result<String> {
     Ok(format!("{} is writable, for its owner alone", path.display()))
 }
 
-fn check_keys(settings: &Settings) -> anyhow::Result<String> {
+fn check_signing_keys(source: &KeySource) -> anyhow::Result<String> {
     let now = SystemClock.now();
-    let ring = match &settings.keys {
-        KeySource::Fixed(ring) => ring.clone(),
-        KeySource::File(file) if !file.path().exists() => {
-            return Ok(format!("{} will be made at first start", file.path().display()));
-        }
-        KeySource::File(file) => file.load(now)?,
-    };
-    Ok(format!("{} signs, {} in all", ring.active(now).kid(), ring.list(now).len()))
+    Ok(match source.find(now)? {
+        Some(ring) => format!("{} signs, {} in all", ring.active(now).kid(), ring.list(now).len()),
+        None => "will be made at first start".to_owned(),
+    })
+}
+
+fn check_encryption_keys(source: &EncryptionKeySource) -> anyhow::Result<String> {
+    Ok(match source.find()? {
+        Some(ring) => format!("{} seals, {} in all", ring.active().id(), ring.keys().len()),
+        None => "will be made at first start".to_owned(),
+    })
 }
 
 async fn check_database(report: &mut Report, settings: &Settings) {
@@ -154,18 +158,20 @@ async fn check_installation(report: &mut Report, settings: &Settings, store: &St
             found.issuer
         ));
     }
-    let is_held = match &settings.keys {
-        KeySource::Fixed(ring) => ring.find(&found.signing_key).is_some(),
-        // Of a file that is there and cannot be used, the check of the keys has told.
-        KeySource::File(file) => match file.load(SystemClock.now()) {
-            Ok(ring) => ring.find(&found.signing_key).is_some(),
-            Err(_) => file.path().exists(),
-        },
-    };
-    if !is_held {
+    // Of keys that are there and cannot be used, their own check has told.
+    let signing = settings.keys.signing.find(SystemClock.now());
+    if signing.is_ok_and(|ring| ring.is_none_or(|ring| ring.find(&found.signing_key).is_none())) {
         wrong.push(format!(
             "the replicas sign with {}, which this configuration does not hold; use the same keys everywhere",
             found.signing_key
+        ));
+    }
+    if let (Some(sealing), Ok(ring)) = (&found.encryption_key, settings.keys.encryption.find())
+        && ring.is_none_or(|ring| !ring.contains(sealing))
+    {
+        wrong.push(format!(
+            "secrets are sealed with {sealing}, which this configuration does not hold; use the same encryption \
+             keys everywhere"
         ));
     }
     if wrong.is_empty() {

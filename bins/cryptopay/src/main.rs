@@ -5,6 +5,8 @@ use std::process::ExitCode;
 mod api_keys;
 mod cli;
 mod doctor;
+mod encryption_keys;
+mod key_settings;
 mod migrate;
 mod options;
 mod serve;
@@ -13,7 +15,9 @@ mod settings;
 mod signing_keys;
 mod start;
 mod telemetry;
+mod tls;
 mod users;
+mod webhooks;
 
 use cli::Command;
 
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         Command::Serve => serve::run(&cli.options),
         Command::Migrate => migrate::run(&cli.options),
         Command::SigningKey { command } => signing_keys::run(&cli.options, &command),
+        Command::EncryptionKey { command } => encryption_keys::run(&cli.options, &command),
         Command::User { command } => users::run(&cli.options, command),
         Command::ApiKey { command } => api_keys::run(&cli.options, &command),
         Command::Session { command } => sessions::run(&cli.options, &command),

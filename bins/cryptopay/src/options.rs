@@ -20,7 +20,7 @@ pub(crate) struct Options {
     #[arg(long, global = true, env = "CRYPTOPAY_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// Where signing keys and the embedded database are kept.
+    /// Where keys and the embedded database are kept.
     #[arg(long, global = true, env = "CRYPTOPAY_DATA_DIR", default_value = "./data")]
     pub(crate) data_dir: PathBuf,
 
@@ -50,6 +50,15 @@ pub(crate) struct Options {
     /// A file that holds the signing keys in the same form.
     #[arg(long, global = true, env = "CRYPTOPAY_SIGNING_KEYS_FILE", conflicts_with = "signing_keys")]
     pub(crate) signing_keys_file: Option<PathBuf>,
+
+    /// Encryption keys as PASERK `k4.local.…`, comma-separated: the first seals webhook secrets and the like, the
+    /// others open what they sealed. A key file is made in the data directory when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_ENCRYPTION_KEYS", hide_env_values = true)]
+    pub(crate) encryption_keys: Option<SecretString>,
+
+    /// A file that holds the encryption keys in the same form.
+    #[arg(long, global = true, env = "CRYPTOPAY_ENCRYPTION_KEYS_FILE", conflicts_with = "encryption_keys")]
+    pub(crate) encryption_keys_file: Option<PathBuf>,
 
     /// Seconds that an access token lives.
     #[arg(long, global = true, env = "CRYPTOPAY_ACCESS_TTL", default_value_t = 86_400,
@@ -98,9 +107,29 @@ pub(crate) struct Options {
           value_parser = trimmed::<String>)]
     pub(crate) cors_origins: Vec<String>,
 
+    /// A PEM file with the server's certificate and those between it and its authority. It is read again when it
+    /// changes. Plain HTTP when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_TLS_CERTIFICATE_FILE")]
+    pub(crate) tls_certificate_file: Option<PathBuf>,
+
+    /// The PEM file with the certificate's private key.
+    #[arg(long, global = true, env = "CRYPTOPAY_TLS_KEY_FILE")]
+    pub(crate) tls_key_file: Option<PathBuf>,
+
+    /// Connections that one client (an IPv4 address or an IPv6 /64) may hold open. Trusted proxies may hold any
+    /// number.
+    #[arg(long, global = true, env = "CRYPTOPAY_CONNECTIONS_PER_CLIENT", default_value_t = 1024,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections_per_client: u32,
+
     /// A proxy in front ends TLS: allows plain HTTP beyond loopback in production.
     #[arg(long, global = true, env = "CRYPTOPAY_BEHIND_PROXY")]
     pub(crate) behind_proxy: bool,
+
+    /// Let webhooks go to private addresses, such as a receiver on this machine: for development, refused in
+    /// production.
+    #[arg(long, global = true, env = "CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE")]
+    pub(crate) webhook_allow_private: bool,
 
     /// Issue tokens under another public URL than before. Tokens issued so far stop working.
     #[arg(long, global = true)]
@@ -109,6 +138,10 @@ pub(crate) struct Options {
     /// Sign with a key that the other replicas do not know.
     #[arg(long, global = true)]
     pub(crate) accept_signing_key_change: bool,
+
+    /// Give up the secrets that were sealed with an encryption key that is lost.
+    #[arg(long, global = true)]
+    pub(crate) accept_encryption_key_change: bool,
 
     /// Threads that serve requests; one for each core when absent.
     #[arg(long, global = true, env = "CRYPTOPAY_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]

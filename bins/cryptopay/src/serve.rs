@@ -4,37 +4,40 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::HttpServer;
 use anyhow::Context as _;
 use cryptopay_auth::{Auth, DatabaseUrl};
-use cryptopay_http::HttpConfig;
+use cryptopay_domain::Environment;
+use cryptopay_http::{HttpConfig, ServerConfig};
+use cryptopay_payments::raise_open_file_limit;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::options::Options;
 use crate::settings::Settings;
 use crate::start;
 use crate::telemetry;
+use crate::tls;
+use crate::webhooks;
 
-/// How long requests that are being served at shutdown may take.
-const DRAIN_SECONDS: u64 = 30;
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a browser that has seen the production service insists on HTTPS (RFC 6797).
+const INSIST_ON_HTTPS: Duration = Duration::from_secs(365 * 86_400);
 
-/// Serves until told to stop; then drains requests and writes what is still in memory. Told a second time, it
-/// no longer waits for the requests.
+/// Serves until told to stop; then drains requests, lets deliveries under way end, and writes what is still in
+/// memory. Told a second time, it no longer waits for the requests.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     telemetry::for_server(options)?;
     let settings = Settings::from_options(options)?;
+    // Each delivery under way is a connection, and so is each client.
+    raise_open_file_limit();
     let runtime = start::runtime()?;
     runtime.block_on(serve(options, settings))
 }
 
 async fn serve(options: &Options, settings: Settings) -> anyhow::Result<()> {
-    let database = settings.database.clone();
+    let (database, tls) = (settings.database.clone(), settings.tls.clone());
     let auth = start::start(settings, &options.data_dir).await?;
+    let payments = webhooks::payments(options, &auth)?;
     let background = auth.run_background();
     let listener = TcpListener::bind(options.listen).with_context(|| {
         format!("{} cannot be listened on; set CRYPTOPAY_LISTEN to a free address", options.listen)
@@ -42,33 +45,48 @@ async fn serve(options: &Options, settings: Settings) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
 
     let config = http_config(options)?;
-    let app_auth = auth.clone();
-    let mut server = HttpServer::new(move || cryptopay_http::app(app_auth.clone(), config.clone()))
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(DRAIN_SECONDS)
-        .disable_signals();
-    if let Some(workers) = options.workers {
-        server = server.workers(usize::from(workers));
-    }
-    let server = server.listen(listener)?.run();
+    let connections = ServerConfig {
+        tls: tls.clone(),
+        connections_per_client: options.connections_per_client.try_into().unwrap_or(usize::MAX),
+        workers: options.workers.map(usize::from),
+        ..ServerConfig::default()
+    };
+    let server = cryptopay_http::serve(listener, auth.clone(), payments.clone(), config, connections)?;
     let handle = server.handle();
     // Before the banner: whoever has read it may send one.
     let mut signals = Signals::listen().context("signals cannot be received")?;
-    let told_twice = async move {
+    let deliveries = payments.run_deliveries();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    if let Some(tls) = tls {
+        tokio::spawn(tls::keep_fresh(tls));
+    }
+    let stopping = Notify::new();
+    let told_twice = async {
         signals.next().await;
         tracing::info!("stopping: requests are being drained");
         // The order is given at once; that it was carried out shows in the server's own end.
         drop(handle.stop(true));
+        stopping.notify_one();
         signals.next().await;
         tracing::warn!("stopping at once: requests are being dropped");
     };
-    greet(&auth, address, &database);
-    tokio::select! {
-        served = server => served?,
-        () = told_twice => {}
-    }
+    greet(&auth, scheme, address, &database);
+    let requests_end = async {
+        let served = tokio::select! {
+            served = server => served,
+            () = told_twice => Ok(()),
+        };
+        stopping.notify_one();
+        served
+    };
+    // Both at once: what a request being drained still makes due is delivered by whoever is there next.
+    let deliveries_end = async {
+        stopping.notified().await;
+        deliveries.stop().await;
+    };
+    let (served, ()) = tokio::join!(requests_end, deliveries_end);
     background.stop().await;
+    served?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -79,6 +97,9 @@ fn http_config(options: &Options) -> anyhow::Result<HttpConfig> {
     let mut config = HttpConfig::new(u64::from_be_bytes(instance));
     config.cors_origins.clone_from(&options.cors_origins);
     config.trusted_proxies.clone_from(&options.trusted_proxies);
+    if options.environment == Environment::Production {
+        config.strict_transport_security = Some(INSIST_ON_HTTPS);
+    }
     Ok(config)
 }
 
@@ -102,7 +123,7 @@ impl Signals {
 }
 
 /// Says where it listens, what it works on and what to try next, beside the log.
-fn greet(auth: &Auth, address: SocketAddr, database: &DatabaseUrl) {
+fn greet(auth: &Auth, scheme: &str, address: SocketAddr, database: &DatabaseUrl) {
     let environment = auth.environment();
     tracing::info!(%address, %environment, %database, version = env!("CARGO_PKG_VERSION"), "listening");
     // A server without a terminal runs just as well.
@@ -111,16 +132,16 @@ fn greet(auth: &Auth, address: SocketAddr, database: &DatabaseUrl) {
         "
   CryptoPay Auth {version}
 
-  listening    http://{address}
+  listening    {scheme}://{address}
   environment  {environment}
   database     {database}
 
   Try next:
-    curl http://{address}/healthz
-    curl -X POST http://{address}/api/auth/register -H 'Content-Type: application/json' \\
+    curl {scheme}://{address}/healthz
+    curl -X POST {scheme}://{address}/api/auth/register -H 'Content-Type: application/json' \\
       -d '{{\"username\": \"your-username\", \"email\": \"your-email@example.com\",
            \"password\": \"your-secure-password\", \"shop_name\": \"Your Business Name\"}}'
-    open http://{address}/docs
+    open {scheme}://{address}/docs
 
 ",
         version = env!("CARGO_PKG_VERSION"),

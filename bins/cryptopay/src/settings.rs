@@ -7,20 +7,24 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cryptopay_auth::hasher::HasherConfig;
-use cryptopay_auth::{AuthConfig, Change, DatabaseUrl, KeyFile, KeyRing, KeySource, SigningKey, StoreConfig};
+use cryptopay_auth::{AuthConfig, Change, DatabaseUrl, KeySources, StoreConfig};
 use cryptopay_domain::Environment;
 use cryptopay_domain::session::RefreshPolicy;
+use cryptopay_http::Tls;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::key_settings;
 use crate::options::Options;
+use crate::tls;
 
 /// Everything the parts are made of.
 pub(crate) struct Settings {
     pub(crate) auth: AuthConfig,
     pub(crate) database: DatabaseUrl,
     pub(crate) store: StoreConfig,
-    pub(crate) keys: KeySource,
+    pub(crate) keys: KeySources,
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Settings {
@@ -38,16 +42,19 @@ impl Settings {
         let issuer = options.public_url.clone().unwrap_or_else(|| "http://localhost:8080".to_owned());
         wrong.extend(wrong_public_url(&issuer));
         let database = keep(database(options), &mut wrong);
-        let keys = keep(keys(options), &mut wrong);
-        match (database, keys) {
-            (Some(database), Some(keys)) if wrong.is_empty() => Ok(Self {
+        let signing = keep(key_settings::signing(options), &mut wrong);
+        let encryption = keep(key_settings::encryption(options), &mut wrong);
+        let tls = keep(tls::load(options), &mut wrong);
+        match (database, signing, encryption, tls) {
+            (Some(database), Some(signing), Some(encryption), Some(tls)) if wrong.is_empty() => Ok(Self {
                 auth: auth_config(options, issuer),
                 database,
                 store: StoreConfig {
                     connections: usize::from(options.database_connections),
                     ..StoreConfig::default()
                 },
-                keys,
+                keys: KeySources { signing, encryption },
+                tls,
             }),
             _ => bail!("the configuration cannot be used:\n  - {}", wrong.join("\n  - ")),
         }
@@ -78,6 +85,7 @@ fn auth_config(options: &Options, issuer: String) -> AuthConfig {
         audit_kept: Duration::from_secs(options.audit_days * 86_400),
         issuer_change: change(options.accept_issuer_change),
         signing_key_change: change(options.accept_signing_key_change),
+        encryption_key_change: change(options.accept_encryption_key_change),
         ..AuthConfig::new(options.environment, issuer)
     }
 }
@@ -98,12 +106,19 @@ fn unsafe_in_production(options: &Options) -> Vec<String> {
         }
         Some(_) => {}
     }
-    if !options.listen.ip().is_loopback() && !options.behind_proxy {
+    let has_tls = options.tls_certificate_file.is_some();
+    if !options.listen.ip().is_loopback() && !options.behind_proxy && !has_tls {
         wrong.push(format!(
-            "{} is plain HTTP beyond this machine: listen on 127.0.0.1, or say --behind-proxy when a proxy in \
-             front ends TLS",
+            "{} is plain HTTP beyond this machine: give a certificate (CRYPTOPAY_TLS_CERTIFICATE_FILE and \
+             CRYPTOPAY_TLS_KEY_FILE), say --behind-proxy when a proxy in front ends TLS, or listen on 127.0.0.1",
             options.listen
         ));
+    }
+    if options.webhook_allow_private {
+        wrong.push(
+            "production sends no webhooks to private addresses: CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE is for development"
+                .to_owned(),
+        );
     }
     wrong
 }
@@ -137,25 +152,8 @@ fn database(options: &Options) -> anyhow::Result<DatabaseUrl> {
     }
 }
 
-fn keys(options: &Options) -> anyhow::Result<KeySource> {
-    let given = secret("CRYPTOPAY_SIGNING_KEYS", &options.signing_keys, &options.signing_keys_file)?;
-    let Some(text) = given else {
-        return Ok(KeySource::File(KeyFile::in_directory(&options.data_dir)));
-    };
-    let keys = text
-        .expose_secret()
-        .split(',')
-        .enumerate()
-        .map(|(index, key)| {
-            SigningKey::from_paserk(key.trim())
-                .with_context(|| format!("key {} of CRYPTOPAY_SIGNING_KEYS cannot be used", index + 1))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(KeySource::Fixed(KeyRing::fixed(keys).context("CRYPTOPAY_SIGNING_KEYS cannot be used")?))
-}
-
 /// A setting that is given by itself or as the content of a file.
-fn secret(
+pub(crate) fn secret(
     variable: &str,
     value: &Option<SecretString>,
     file: &Option<PathBuf>,

@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Options, command: &SigningKeyCommand) -> anyhow::Res
     let (clock, random) = (SystemClock, SystemRandom::new());
     match command {
         SigningKeyCommand::List => {
-            let ring = match &settings.keys {
+            let ring = match &settings.keys.signing {
                 KeySource::File(file) => file.load(clock.now())?,
                 KeySource::Fixed(ring) => ring.clone(),
             };
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options, command: &SigningKeyCommand) -> anyhow::Res
 }
 
 fn key_file(settings: &Settings) -> anyhow::Result<&KeyFile> {
-    match &settings.keys {
+    match &settings.keys.signing {
         KeySource::File(file) => Ok(file),
         KeySource::Fixed(_) => bail!(
             "the signing keys come from CRYPTOPAY_SIGNING_KEYS: change them there. Put a new key second, restart \

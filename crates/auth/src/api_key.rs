@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cryptopay_domain::api_key::{
     ApiKey, ApiKeyChange, ApiKeyChangeRejection, ApiKeyCreationRejection, ApiKeyRequest, Narrowing,
-    RotationDecision, decide_change, decide_creation, decide_rotation, narrow_under,
+    NewSuccessor, RotationFacts, RotationPlan, decide_change, decide_creation, narrow_under, plan_rotation,
 };
 use cryptopay_domain::{ApiKeyId, Page, PageRequest, Permission, Timestamp, UserId};
 use cryptopay_store::api_key::{ApiKeyFacts, ApiKeyPlan, ApiKeyWrite, KeyActor};
@@ -36,10 +36,8 @@ pub struct NotFound;
 /// Why no key is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateApiKeyRejection {
-    /// The caller's credential died meanwhile.
-    Unauthenticated,
-    /// The caller's key may no longer manage keys.
-    InsufficientPermissions,
+    /// The caller may no longer do this.
+    Actor(ActorRejection),
     /// No permission was asked for.
     NoPermission,
     /// More permission than the caller's key has.
@@ -55,10 +53,8 @@ pub enum CreateApiKeyRejection {
 /// Why a key is not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeApiKeyRejection {
-    /// The caller's credential died meanwhile.
-    Unauthenticated,
-    /// The caller's key may no longer manage keys.
-    InsufficientPermissions,
+    /// The caller may no longer do this.
+    Actor(ActorRejection),
     /// There is no such key within the caller's reach.
     NotFound,
     /// It would have no permission left.
@@ -72,10 +68,8 @@ pub enum ChangeApiKeyRejection {
 /// Why a key is not rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotateApiKeyRejection {
-    /// The caller's credential died meanwhile.
-    Unauthenticated,
-    /// The caller's key may no longer manage keys.
-    InsufficientPermissions,
+    /// The caller may no longer do this.
+    Actor(ActorRejection),
     /// There is no such key within the caller's reach.
     NotFound,
     /// It is not active, and its successor is in use.
@@ -85,17 +79,18 @@ pub enum RotateApiKeyRejection {
 /// Why a key is not revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokeApiKeyRejection {
-    /// The caller's credential died meanwhile.
-    Unauthenticated,
-    /// The caller's key may no longer manage keys.
-    InsufficientPermissions,
+    /// The caller may no longer do this.
+    Actor(ActorRejection),
     /// There is no such key within the caller's reach.
     NotFound,
 }
 
 /// What can become of the caller between the check of its credential and the write.
-enum ActorRejection {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActorRejection {
+    /// Its credential died.
     Unauthenticated,
+    /// Its key was narrowed, and may no longer manage keys.
     InsufficientPermissions,
 }
 
@@ -103,10 +98,7 @@ macro_rules! from_actor_rejection {
     ($($rejection:ident),*) => {$(
         impl From<ActorRejection> for $rejection {
             fn from(rejection: ActorRejection) -> Self {
-                match rejection {
-                    ActorRejection::Unauthenticated => Self::Unauthenticated,
-                    ActorRejection::InsufficientPermissions => Self::InsufficientPermissions,
-                }
+                Self::Actor(rejection)
             }
         }
     )*};
@@ -256,40 +248,11 @@ impl Auth {
             if let Some(successor) = &mut facts.successor {
                 inner.add_pending_use(successor);
             }
-            let (overlap_ends_at, replaced) =
-                match decide_rotation(&key, facts.successor.as_ref(), overlap, now) {
-                    RotationDecision::Rotate { overlap_ends_at } => (overlap_ends_at, None),
-                    RotationDecision::ReplaceSuccessor { overlap_ends_at, .. } => {
-                        (overlap_ends_at, facts.successor.take())
-                    }
-                    RotationDecision::Conflict => return Err(RotateApiKeyRejection::Conflict),
-                };
-            let details = ApiKey {
-                id: new_id,
-                parent: maker,
-                prefix,
-                created_at: now,
-                overlap_ends_at: None,
-                successor: None,
-                last_used_at: None,
-                ..key.clone()
-            };
-            // Children move to the successor; so do those of the successor that it replaces.
-            let replaced_id = replaced.as_ref().map(|replaced| replaced.id);
-            let is_child = |child: &ApiKey| {
-                child.id != key.id
-                    && Some(child.id) != replaced_id
-                    && (child.parent == Some(key.id)
-                        || (replaced_id.is_some() && child.parent == replaced_id))
-            };
-            let mut moved: Vec<ApiKey> =
-                facts.under.into_iter().chain(facts.under_successor).filter(is_child).collect();
-            moved.sort_by_key(|child| child.id);
-            moved.dedup_by_key(|child| child.id);
-            let moved = moved.into_iter().map(|child| ApiKey { parent: Some(new_id), ..child });
-            let replaced = replaced.map(|replaced| ApiKey { revoked_at: Some(now), ..replaced });
-            let rotated = ApiKey { overlap_ends_at: Some(overlap_ends_at), successor: Some(new_id), ..key };
-            let changes = std::iter::once(rotated).chain(replaced).chain(moved).collect();
+            let under = facts.under.into_iter().chain(facts.under_successor).collect();
+            let facts = RotationFacts { key, successor: facts.successor, under };
+            let new = NewSuccessor { id: new_id, prefix, maker };
+            let RotationPlan { successor: details, changes } =
+                plan_rotation(facts, new, overlap, now).map_err(|_| RotateApiKeyRejection::Conflict)?;
             let insert = Some((details.clone(), hash));
             Ok((ApiKeyPlan { insert, changes, audit: vec![audit] }, details))
         };
@@ -418,8 +381,8 @@ fn creation_rejection(rejection: ApiKeyCreationRejection) -> CreateApiKeyRejecti
         ApiKeyCreationRejection::EndNotInFuture => CreateApiKeyRejection::EndNotInFuture,
         ApiKeyCreationRejection::LaterEnd => CreateApiKeyRejection::LaterEnd,
         ApiKeyCreationRejection::TooMany => CreateApiKeyRejection::TooMany,
-        ApiKeyCreationRejection::MakerGone => CreateApiKeyRejection::Unauthenticated,
-        ApiKeyCreationRejection::MakerLacksPermission => CreateApiKeyRejection::InsufficientPermissions,
+        ApiKeyCreationRejection::MakerGone => ActorRejection::Unauthenticated.into(),
+        ApiKeyCreationRejection::MakerLacksPermission => ActorRejection::InsufficientPermissions.into(),
     }
 }
 

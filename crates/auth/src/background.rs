@@ -1,4 +1,4 @@
-//! What the core does besides answering: tailing the revocation feed, watching the key file, writing uses in
+//! What the core does besides answering: tailing the revocation feed, following the key files, writing uses in
 //! batches, and clearing away what is over.
 
 use std::sync::Arc;
@@ -10,13 +10,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::core::{Auth, Inner, KeySource};
+use crate::core::{Auth, Inner};
+use crate::key_watch::watch_keys;
 
 /// How often the feed is looked at. A look is one indexed query; LISTEN/NOTIFY would only shave off what is
 /// left of this, at the price of a lock that serialises commits on PostgreSQL.
 const FEED_EVERY: Duration = Duration::from_millis(200);
-/// How often the key file is looked at.
-const KEYS_EVERY: Duration = Duration::from_millis(500);
 /// How often uses are written.
 const USES_EVERY: Duration = Duration::from_secs(15);
 /// How long an urgent use waits for others to share its write.
@@ -119,41 +118,6 @@ async fn look(
     inner.generation.store(read.generation, Ordering::Release);
     inner.revocations.looked(began);
     Ok(read.position)
-}
-
-async fn watch_keys(inner: Arc<Inner>) {
-    let mut recorded = inner.ring.load().active(inner.clock.now()).kid().clone();
-    let mut seen = None;
-    let mut healthy = true;
-    let mut ticks = interval(KEYS_EVERY);
-    loop {
-        ticks.tick().await;
-        if let KeySource::File(file) = &inner.keys {
-            let current = file.fingerprint().ok();
-            // A file that could not be used is tried again: its mode is mended without another fingerprint.
-            if current != seen || !healthy {
-                match file.load(inner.clock.now()) {
-                    Ok(ring) => {
-                        inner.ring.store(Arc::new(ring));
-                        seen = current;
-                        healthy = true;
-                    }
-                    // The ring we have stays: a damaged file must not log everyone out. Said once.
-                    Err(error) => {
-                        if healthy {
-                            tracing::error!(%error, "the signing keys cannot be read again");
-                        }
-                        healthy = false;
-                    }
-                }
-            }
-        }
-        let active = inner.ring.load().active(inner.clock.now()).kid().clone();
-        if active != recorded && inner.store.set_signing_key(active.as_str().to_owned()).await.is_ok() {
-            tracing::info!(kid = active.as_str(), "tokens are signed with another key from now on");
-            recorded = active;
-        }
-    }
 }
 
 async fn write_uses(inner: Arc<Inner>) {

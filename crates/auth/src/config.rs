@@ -28,6 +28,8 @@ pub struct AuthConfig {
     pub issuer_change: Change,
     /// Whether tokens may be signed with a key that other replicas do not know.
     pub signing_key_change: Change,
+    /// Whether secrets that were sealed with a key that is not at hand are given up.
+    pub encryption_key_change: Change,
 }
 
 /// Whether a change of the installation's identity is meant.
@@ -54,6 +56,7 @@ impl AuthConfig {
             remembered_credentials: 50_000,
             issuer_change: Change::Refused,
             signing_key_change: Change::Refused,
+            encryption_key_change: Change::Refused,
         }
     }
 }

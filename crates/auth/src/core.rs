@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use cryptopay_domain::{Environment, Timestamp};
-use cryptopay_store::installation::Installation;
+use cryptopay_domain::Environment;
 use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
-use cryptopay_token::{KeyListing, KeyRing, KeyStatus, RefreshContext, TokenContext};
+use cryptopay_token::{EncryptionRing, KeyListing, KeyRing, RefreshContext, TokenContext};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime::Handle;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{AuthConfig, Change};
+use crate::config::AuthConfig;
 use crate::credential_cache::CredentialCache;
 use crate::failure::Failure;
 use crate::hasher::{Hasher, ScryptCostError};
 use crate::id_source::{IdSource, RandomnessError};
-use crate::key_file::KeyFile;
+use crate::installation::check_installation;
+use crate::key_source::KeySources;
 use crate::revocation_set::RevocationSet;
 use crate::usage::Usage;
 
@@ -36,7 +36,8 @@ pub(crate) struct Inner {
     pub(crate) ids: IdSource,
     pub(crate) hasher: Hasher,
     pub(crate) ring: ArcSwap<KeyRing>,
-    pub(crate) keys: KeySource,
+    pub(crate) encryption: ArcSwap<EncryptionRing>,
+    pub(crate) keys: KeySources,
     pub(crate) token_context: TokenContext,
     pub(crate) generation: AtomicU64,
     pub(crate) revocations: RevocationSet,
@@ -44,15 +45,6 @@ pub(crate) struct Inner {
     pub(crate) usage: Usage,
     /// Keys the hash under which the audit log keeps names that belong to nobody.
     pub(crate) typed_name_key: hmac::Key,
-}
-
-/// Where the signing keys come from.
-#[derive(Clone, Debug)]
-pub enum KeySource {
-    /// From a file that may change while we run.
-    File(KeyFile),
-    /// From the configuration.
-    Fixed(KeyRing),
 }
 
 /// Why the auth core does not start.
@@ -64,6 +56,9 @@ pub enum StartError {
     /// The signing keys cannot be used.
     #[error(transparent)]
     KeyFile(#[from] crate::key_file::KeyFileError),
+    /// The encryption keys cannot be used.
+    #[error(transparent)]
+    EncryptionKeyFile(#[from] crate::encryption_key_file::EncryptionKeyFileError),
     /// The cost of password hashes is out of bounds.
     #[error(transparent)]
     ScryptCost(#[from] ScryptCostError),
@@ -104,10 +99,24 @@ pub enum StartError {
         /// Our active key.
         active: String,
     },
+    /// Secrets in the database are sealed with a key that is not in our ring.
+    #[error(
+        "the secrets in this database are sealed with the encryption key {stored}, which is not among this \
+         server's (its active one is {active}). Give every replica the same CRYPTOPAY_ENCRYPTION_KEYS or the same \
+         key file. If the key is lost, start once with --accept-encryption-key-change: what it sealed stays \
+         unreadable, and no webhook endpoint with such a secret is delivered to until its merchant rotates the \
+         secret"
+    )]
+    OtherEncryptionKey {
+        /// What the database says.
+        stored: String,
+        /// Our active key.
+        active: String,
+    },
 }
 
 impl Auth {
-    /// Opens the auth core for embedding: brings the schema of `database` up to date, keeps signing keys in
+    /// Opens the auth core for embedding: brings the schema of `database` up to date, keeps its keys in
     /// `directory`, and reads the revocation feed once. Uses the system's clock and random numbers.
     ///
     /// Call [`Auth::run_background`] next, on a multi-thread runtime.
@@ -121,7 +130,7 @@ impl Auth {
     ) -> Result<Self, StartError> {
         Store::migrate(database).await?;
         let store = Store::open(database, StoreConfig::default(), Handle::current())?;
-        let keys = KeySource::File(KeyFile::in_directory(directory));
+        let keys = KeySources::in_directory(directory);
         let auth =
             Self::start(config, store, keys, Arc::new(SystemClock), Arc::new(SystemRandom::new())).await?;
         auth.load_revocations().await?;
@@ -139,16 +148,14 @@ impl Auth {
     pub async fn start(
         config: AuthConfig,
         store: Store,
-        keys: KeySource,
+        keys: KeySources,
         clock: Arc<dyn Clock>,
         random: Arc<dyn SecureRandom + Send + Sync>,
     ) -> Result<Self, StartError> {
         let now = clock.now();
-        let ring = match &keys {
-            KeySource::File(file) => file.load_or_create(now, &*random)?,
-            KeySource::Fixed(ring) => ring.clone(),
-        };
-        let installation = check_installation(&config, &store, &ring, now).await?;
+        let ring = keys.signing.load_or_create(now, &*random)?;
+        let encryption = keys.encryption.load_or_create(&*random)?;
+        let installation = check_installation(&config, &store, &ring, &encryption, now).await?;
         store.raise_longest_access_ttl(config.access_ttl.as_secs()).await?;
         let mut name_key = [0; 32];
         random.fill(&mut name_key).map_err(|_| RandomnessError)?;
@@ -161,6 +168,7 @@ impl Auth {
             usage: Usage::default(),
             ids: IdSource::new(random),
             ring: ArcSwap::from_pointee(ring),
+            encryption: ArcSwap::from_pointee(encryption),
             typed_name_key: hmac::Key::new(hmac::HMAC_SHA256, &name_key),
             keys,
             config,
@@ -194,6 +202,12 @@ impl Auth {
         &self.inner.store
     }
 
+    /// The keys that seal what has to be read back, as they are now: not to be kept, since their file may change.
+    #[must_use]
+    pub fn encryption(&self) -> Arc<EncryptionRing> {
+        self.inner.encryption.load_full()
+    }
+
     /// How many times a password was hashed, for metrics and tests.
     #[must_use]
     pub fn hash_runs(&self) -> u64 {
@@ -224,45 +238,4 @@ impl Inner {
             generation: self.generation.load(Ordering::Acquire),
         }
     }
-}
-
-async fn check_installation(
-    config: &AuthConfig,
-    store: &Store,
-    ring: &KeyRing,
-    now: Timestamp,
-) -> Result<Installation, StartError> {
-    let active = ring.active(now).kid().as_str().to_owned();
-    let ours = Installation {
-        environment: config.environment,
-        issuer: config.issuer.clone(),
-        generation: 1,
-        signing_key: active.clone(),
-        longest_access_ttl: config.access_ttl.as_secs(),
-    };
-    let found = store.get_or_insert_installation(ours, now).await?;
-    if found.environment != config.environment {
-        return Err(StartError::OtherEnvironment {
-            stored: found.environment,
-            configured: config.environment,
-        });
-    }
-    if found.issuer != config.issuer {
-        if config.issuer_change == Change::Refused {
-            return Err(StartError::OtherIssuer { stored: found.issuer, configured: config.issuer.clone() });
-        }
-        store.set_issuer(config.issuer.clone()).await?;
-    }
-    if found.signing_key != active {
-        let theirs = ring.list(now).into_iter().find(|key| key.kid.as_str() == found.signing_key);
-        match theirs.map(|key| key.status) {
-            // The others have moved on already, as we shall.
-            Some(KeyStatus::Next) => {}
-            None if config.signing_key_change == Change::Refused => {
-                return Err(StartError::OtherSigningKey { stored: found.signing_key, active });
-            }
-            _ => store.set_signing_key(active).await?,
-        }
-    }
-    Ok(found)
 }

@@ -1,13 +1,8 @@
-//! The file that keeps the signing keys of an installation that was given none.
-//!
-//! It is readable by its owner alone, replaced as a whole, and made so that two first starts at once end
-//! with one ring.
+//! The file that keeps the signing keys of an installation that was given none, each with the moment from which it
+//! signs.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
 use cryptopay_domain::Timestamp;
 use cryptopay_token::{KeyId, KeyRing, KeyRingError, RingEntry, SigningKey};
@@ -16,41 +11,18 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::secret_file::{Fingerprint, SecretFile, SecretFileError};
+
 /// The signing keys in a data directory.
 #[derive(Clone, Debug)]
-pub struct KeyFile {
-    path: PathBuf,
-}
+pub struct KeyFile(SecretFile);
 
 /// Why the key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// It cannot be read or written.
-    #[error("the signing-key file {path} cannot be {action}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// What the operating system said.
-        error: io::Error,
-    },
-    /// Others may read it.
-    #[error("the signing-key file {path} can be read by others (mode {mode:o}); run: chmod 600 {path}")]
-    Permissions {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Its content is none of ours.
-    #[error("the signing-key file {path} is damaged: {reason}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// It cannot be read or written, can be read by others, or is damaged.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
     /// Its keys make no ring.
     #[error(transparent)]
     Ring(#[from] KeyRingError),
@@ -80,13 +52,13 @@ impl KeyFile {
     /// The key file in `directory`.
     #[must_use]
     pub fn in_directory(directory: &Path) -> Self {
-        Self { path: directory.join("signing-keys.json") }
+        Self(SecretFile::new(directory, "signing-keys.json", "signing-key file"))
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// Reads the ring, making one with a new key when there is none.
@@ -94,21 +66,12 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError`] says what to mend.
     pub fn load_or_create(&self, now: Timestamp, random: &dyn SecureRandom) -> Result<KeyRing, KeyFileError> {
-        match self.load(now) {
-            Err(KeyFileError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
-            loaded => return loaded,
+        if let Some(content) = self.0.find()? {
+            return self.ring(&content, now);
         }
         let first = RingEntry { key: generate(random)?, activates_at: now.whole_seconds() };
-        let temporary = self.write_temporary(&KeyRing::scheduled(vec![first], now)?)?;
-        // A link fails if the name is taken: whoever comes second uses what the first one made.
-        let linked = fs::hard_link(&temporary, &self.path);
-        let _ = fs::remove_file(&temporary);
-        match linked {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(self.error("created", error));
-            }
-            _ => self.sync_directory()?,
-        }
+        let ring = KeyRing::scheduled(vec![first], now)?;
+        self.0.create(&content(&ring), &newest(&ring))?;
         self.load(now)
     }
 
@@ -117,27 +80,7 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError`] says what to mend.
     pub fn load(&self, now: Timestamp) -> Result<KeyRing, KeyFileError> {
-        let mode = fs::metadata(&self.path).map_err(|error| self.error("read", error))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(KeyFileError::Permissions { path: self.path.clone(), mode: mode & 0o777 });
-        }
-        let text = Zeroizing::new(fs::read(&self.path).map_err(|error| self.error("read", error))?);
-        let damaged = |reason: String| KeyFileError::Damaged { path: self.path.clone(), reason };
-        // The parser's own words could quote the content; where it stopped is enough.
-        let content: Content = serde_json::from_slice(&text)
-            .map_err(|error| damaged(format!("line {}, column {}", error.line(), error.column())))?;
-        let entries = content
-            .keys
-            .iter()
-            .map(|entry| {
-                let key =
-                    SigningKey::from_paserk(&entry.secret).map_err(|error| damaged(error.to_string()))?;
-                let activates_at =
-                    Timestamp::parse(&entry.activates_at).map_err(|error| damaged(error.to_string()))?;
-                Ok(RingEntry { key, activates_at })
-            })
-            .collect::<Result<Vec<_>, KeyFileError>>()?;
-        Ok(KeyRing::scheduled(entries, now)?)
+        self.ring(&self.0.read()?, now)
     }
 
     /// Adds a key that becomes active after `notice`, so that everyone who verifies has seen it by then, and
@@ -189,15 +132,8 @@ impl KeyFile {
         })
     }
 
-    /// What changes when the file does: its modification time, size and inode.
-    ///
-    /// # Errors
-    /// [`KeyFileError::Io`] when it is not there.
-    pub fn fingerprint(&self) -> Result<(SystemTime, u64, u64), KeyFileError> {
-        use std::os::unix::fs::MetadataExt as _;
-        let metadata = fs::metadata(&self.path).map_err(|error| self.error("read", error))?;
-        let modified = metadata.modified().map_err(|error| self.error("read", error))?;
-        Ok((modified, metadata.len(), metadata.ino()))
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.0.fingerprint()
     }
 
     fn change(
@@ -205,64 +141,36 @@ impl KeyFile {
         now: Timestamp,
         change: impl FnOnce(&KeyRing) -> Result<(Vec<RingEntry>, KeyId), KeyFileError>,
     ) -> Result<KeyId, KeyFileError> {
-        // Changes take turns; the lock goes when the file is closed.
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(self.path.with_extension("lock"))
-            .map_err(|error| self.error("locked", error))?;
-        lock.lock().map_err(|error| self.error("locked", error))?;
+        let _lock = self.0.lock()?;
         let (entries, kid) = change(&self.load(now)?)?;
-        let temporary = self.write_temporary(&KeyRing::scheduled(entries, now)?)?;
-        fs::rename(&temporary, &self.path).map_err(|error| self.error("replaced", error))?;
-        self.sync_directory()?;
+        let ring = KeyRing::scheduled(entries, now)?;
+        self.0.replace(&content(&ring), &newest(&ring))?;
         Ok(kid)
     }
 
-    fn write_temporary(&self, ring: &KeyRing) -> Result<PathBuf, KeyFileError> {
-        let keys = ring
-            .scheduled_entries()
-            .iter()
-            .map(|entry| Entry {
-                secret: Zeroizing::new(entry.key.to_paserk().expose_secret().to_owned()),
-                activates_at: entry.activates_at.to_string(),
-            })
-            .collect();
-        let damaged = |error: serde_json::Error| KeyFileError::Damaged {
-            path: self.path.clone(),
-            reason: error.to_string(),
+    fn ring(&self, content: &Content, now: Timestamp) -> Result<KeyRing, KeyFileError> {
+        let entry = |entry: &Entry| -> Result<RingEntry, SecretFileError> {
+            let key = SigningKey::from_paserk(&entry.secret).map_err(|error| self.0.damaged(&error))?;
+            let activates_at =
+                Timestamp::parse(&entry.activates_at).map_err(|error| self.0.damaged(&error))?;
+            Ok(RingEntry { key, activates_at })
         };
-        let text = Zeroizing::new(serde_json::to_string_pretty(&Content { keys }).map_err(damaged)?);
-        // Named after a key, which is random, and not after a process: those in two containers have the same
-        // number. One left behind by a crash is made anew.
-        let newest = ring.scheduled_entries().last().map(|entry| entry.key.mac_key_id().to_string());
-        let path = self.path.with_extension(format!("{}.tmp", newest.unwrap_or_default()));
-        let _ = fs::remove_file(&path);
-        let mut file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| self.error("written", error))?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(|error| self.error("written", error))?;
-        Ok(path)
+        let entries = content.keys.iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(KeyRing::scheduled(entries, now)?)
     }
+}
 
-    /// A new name is on the disk only when its directory is.
-    fn sync_directory(&self) -> Result<(), KeyFileError> {
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|error| self.error("written", error))
-    }
+fn content(ring: &KeyRing) -> Content {
+    let entry = |entry: &RingEntry| Entry {
+        secret: Zeroizing::new(entry.key.to_paserk().expose_secret().to_owned()),
+        activates_at: entry.activates_at.to_string(),
+    };
+    Content { keys: ring.scheduled_entries().iter().map(entry).collect() }
+}
 
-    fn error(&self, action: &'static str, error: io::Error) -> KeyFileError {
-        KeyFileError::Io { path: self.path.clone(), action, error }
-    }
+/// Names a temporary file: first starts at once each bring a key of their own, and changes take turns.
+fn newest(ring: &KeyRing) -> String {
+    ring.scheduled_entries().last().map(|entry| entry.key.mac_key_id().to_string()).unwrap_or_default()
 }
 
 fn generate(random: &dyn SecureRandom) -> Result<SigningKey, KeyFileError> {
@@ -271,8 +179,11 @@ fn generate(random: &dyn SecureRandom) -> Result<SigningKey, KeyFileError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+
     use ring::rand::SystemRandom;
+
+    use super::*;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(1_700_000_000 + seconds)
@@ -294,18 +205,6 @@ mod tests {
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         assert!(kids.windows(2).all(|pair| pair[0] == pair[1]));
-        let left: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "temporary files are removed: {left:?}");
-    }
-
-    #[test]
-    fn only_the_owner_may_read_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = KeyFile::in_directory(directory.path());
-        file.load_or_create(at(0), &SystemRandom::new()).unwrap();
-        assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
-        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(file.load(at(0)), Err(KeyFileError::Permissions { mode: 0o644, .. })));
     }
 
     #[test]

@@ -29,10 +29,14 @@ pub mod config;
 pub mod context;
 pub mod core;
 mod credential_cache;
+pub mod encryption_key_file;
 pub mod failure;
 pub mod hasher;
 pub mod id_source;
+mod installation;
 pub mod key_file;
+pub mod key_source;
+mod key_watch;
 pub mod login;
 pub mod operator;
 pub mod password;
@@ -41,13 +45,14 @@ pub mod profile;
 pub mod refresh;
 pub mod register;
 mod revocation_set;
+mod secret_file;
 pub mod session;
 pub mod tokens;
 mod usage;
 
-pub use self::core::{Auth, KeySource, StartError};
+pub use self::core::{Auth, StartError};
 pub use api_key::{
-    ChangeApiKeyRejection, CreateApiKeyRejection, NewApiKey, NotFound, RevokeApiKeyRejection,
+    ActorRejection, ChangeApiKeyRejection, CreateApiKeyRejection, NewApiKey, NotFound, RevokeApiKeyRejection,
     RotateApiKeyRejection,
 };
 pub use authenticate::AuthenticationRejection;
@@ -57,12 +62,18 @@ pub use clock::{Clock, SystemClock};
 pub use config::{AuthConfig, Change};
 pub use context::RequestContext;
 pub use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
-pub use cryptopay_token::{AccessToken, ApiKey, KeyListing, KeyRing, KeyStatus, RefreshToken, SigningKey};
+pub use cryptopay_token::{
+    AccessToken, ApiKey, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing, KeyStatus,
+    OpenError, RefreshToken, SigningKey,
+};
+pub use encryption_key_file::{EncryptionKeyFile, EncryptionKeyFileError};
 pub use failure::{Failure, Outcome};
 pub use key_file::{KeyFile, KeyFileError};
+pub use key_source::{EncryptionKeySource, KeySource, KeySources};
 pub use login::{LoggedIn, LoginCommand, LoginRejection};
 pub use principal::{Credential, Principal};
 pub use refresh::RefreshRejection;
 pub use register::{RegisterCommand, RegisterRejection};
+pub use secret_file::SecretFileError;
 pub use session::{EndSessionRejection, LoginRequired};
 pub use tokens::TokenPair;

@@ -10,7 +10,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock};
 
-use cryptopay_auth::{ChangePasswordCommand, KeyFile, RegisterCommand};
+use cryptopay_auth::{ChangePasswordCommand, EncryptionKeyFile, KeyFile, RegisterCommand};
 use cryptopay_domain::api_key::{ApiKeyChange, ApiKeyRequest};
 use cryptopay_domain::{DisplayName, EmailAddress, PageRequest, Permission, Username};
 use cryptopay_store::DatabaseUrl;
@@ -18,6 +18,7 @@ use cryptopay_testkit::postgres::connect;
 use cryptopay_testkit::{
     Backend, OTHER_PASSWORD, PASSWORD, TestAuth, TestDatabase, context, login_command, on_both_databases,
 };
+use ring::rand::SystemRandom;
 use secrecy::SecretString;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -124,9 +125,23 @@ async fn walk_all_flows(test: &TestAuth) -> Vec<String> {
     assert!(auth.refresh(login.refresh.expose(), &context()).await.is_err());
     auth.write_uses().await.unwrap();
 
-    let keys = std::fs::read_to_string(KeyFile::in_directory(test.database.directory()).path()).unwrap();
-    let paserk = keys.split('"').find(|piece| piece.starts_with("k4.secret.")).unwrap();
-    secrets.push(paserk.trim_start_matches("k4.secret.").to_owned());
+    let random = SystemRandom::new();
+    let webhook_secret = "whsec_bm9ib2R5IG1heSByZWFkIHRoaXMgaW4gYSBsb2c";
+    let ring = auth.encryption();
+    let sealed = ring.seal("here", webhook_secret.as_bytes(), &random).unwrap();
+    let refused = ring.open("elsewhere", &sealed).unwrap_err();
+    tracing::info!(?ring, ?sealed, ?refused, "even when somebody logs the keys");
+    secrets.push(webhook_secret.to_owned());
+
+    let directory = test.database.directory();
+    for (path, header) in [
+        (KeyFile::in_directory(directory).path(), "k4.secret."),
+        (EncryptionKeyFile::in_directory(directory).path(), "k4.local."),
+    ] {
+        let keys = std::fs::read_to_string(path).unwrap();
+        let paserk = keys.split('"').find(|piece| piece.starts_with(header)).unwrap();
+        secrets.push(paserk.trim_start_matches(header).to_owned());
+    }
     secrets
 }
 
@@ -171,7 +186,7 @@ async fn nothing_leaks(backend: Backend) {
     // What is searched is really there.
     assert!(holds(&kept, "alice@example.com") && holds(&kept, "api_key.rotated"));
     assert!(holds(&logged, "a session is ended"));
-    assert!(secrets.len() >= 12);
+    assert!(secrets.len() >= 14);
     for secret in secrets {
         for (place, bytes) in [("database", &kept), ("log", &logged)] {
             assert!(!holds(bytes, &secret), "{secret:.24} is in the {place}");

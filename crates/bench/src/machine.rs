@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::process::Pid;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// The core of whatever is measured.
@@ -36,6 +36,18 @@ pub(crate) fn on_server_core<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = work();
     pin_this_thread(LOAD_CORE)?;
     result
+}
+
+/// Allows this process, and the servers it starts, as many open files as it may have.
+pub(crate) fn raise_open_file_limit(wanted: u64) -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    ensure!(
+        maximum.is_none_or(|maximum| maximum >= wanted),
+        "{wanted} open files are needed, and only {} allowed: raise `ulimit -Hn`",
+        maximum.unwrap_or_default(),
+    );
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .context("the number of open files cannot be raised")
 }
 
 /// The processor's model, the number of cores, and the kernel.

@@ -9,12 +9,14 @@
 //! | what is measured, and each bar | `scenario.rs`, a file for each scenario |
 //! | whether requests per second or processor time decides | `comparison.rs` |
 //! | the load generator | `load.rs`, `http_client.rs` |
+//! | where deliveries arrive | `receiver.rs` |
 //! | what counts as the server's processor time | `process_tree.rs` |
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table and the progress are its output")]
 
 mod bench;
 mod ceiling;
 mod comparison;
+mod database;
 mod disk;
 mod http_client;
 mod load;
@@ -23,6 +25,7 @@ mod merchant;
 mod options;
 mod population;
 mod process_tree;
+mod receiver;
 mod report;
 mod sample;
 mod scenario;

@@ -54,15 +54,71 @@ pub(crate) async fn refresh(connection: &mut Connection, refresh: &str) -> Resul
     connection.succeed(&request).await?.json()
 }
 
-/// Makes an API key that may read.
-pub(crate) async fn create_api_key(connection: &mut Connection, access: &str) -> Result<String> {
+/// Makes an API key with these permissions.
+pub(crate) async fn create_api_key(
+    connection: &mut Connection,
+    access: &str,
+    permissions: &[&str],
+) -> Result<String> {
     #[derive(Deserialize)]
     struct Created {
         key: String,
     }
-    let body = json!({"name": "Benchmark", "permissions": ["read"], "expires_at": null});
+    let body = json!({"name": "Benchmark", "permissions": permissions, "expires_at": null});
     let request = post("/api/auth/api-keys/", Some(access), &body);
     Ok(connection.succeed(&request).await?.json::<Created>()?.key)
+}
+
+/// An order as shops make them, with something to tell and something to find again.
+pub(crate) fn order_request(bearer: &str) -> Vec<u8> {
+    let body = json!({
+        "amount": "49.90",
+        "currency": "USD",
+        "description": "Two tickets, row 7 – thank you for your order!",
+        "metadata": {"cart": "c-20241125-000117", "customer": "jörg@example.com", "channel": "web", "1": "gift"},
+    });
+    post("/api/payment-orders/", Some(bearer), &body)
+}
+
+/// Makes a webhook endpoint for new orders; gives its secret.
+pub(crate) async fn create_endpoint(connection: &mut Connection, bearer: &str, url: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Created {
+        secret: String,
+    }
+    let body = json!({"url": url, "events": ["payment_order.created"]});
+    let request = post("/api/webhooks/", Some(bearer), &body);
+    Ok(connection.succeed(&request).await?.json::<Created>()?.secret)
+}
+
+/// Makes orders one after the other.
+#[derive(Debug)]
+pub(crate) struct OrderClient {
+    connection: Connection,
+    request: Vec<u8>,
+    /// Orders it still wants; none means for ever.
+    left: Option<usize>,
+    /// Orders it has made.
+    pub(crate) made: usize,
+}
+
+impl OrderClient {
+    /// One client for each connection.
+    pub(crate) fn crowd(connections: Vec<Connection>, bearer: &str, orders_each: Option<usize>) -> Vec<Self> {
+        let request = order_request(bearer);
+        let client = |connection| Self { connection, request: request.clone(), left: orders_each, made: 0 };
+        connections.into_iter().map(client).collect()
+    }
+}
+
+impl Client for OrderClient {
+    async fn step(&mut self) -> Result<Next> {
+        self.connection.succeed(&self.request).await?;
+        self.made += 1;
+        let Some(left) = &mut self.left else { return Ok(Next::More) };
+        *left -= 1;
+        Ok(if *left == 0 { Next::Done } else { Next::More })
+    }
 }
 
 /// Logs in again and again from an address of its own, since the server lets only a few logins of one address

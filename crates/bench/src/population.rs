@@ -7,15 +7,16 @@ use std::path::Path;
 use std::pin::pin;
 
 use actix_web::web::Bytes;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use cryptopay_domain::Environment;
 use cryptopay_token::ApiKey;
 use futures_util::SinkExt as _;
 use ring::rand::SystemRandom;
 use rusqlite::params;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::bench::progress;
+use crate::database::{Database, connect};
 
 /// Bytes of rows that are handed to PostgreSQL at a time.
 const CHUNK: usize = 1 << 20;
@@ -43,9 +44,21 @@ struct Original {
     created_at: String,
 }
 
-/// Makes `size` users and keys in a SQLite database that holds one registered merchant. They come back in a
-/// random order.
-pub(crate) fn settle_sqlite(database: &Path, size: u32) -> Result<Vec<Inhabitant>> {
+/// Makes `size` users, each with a key that has `permissions` (comma-separated), in a database that holds one
+/// registered merchant; `directory` is the server's data directory. They come back in a random order.
+pub(crate) async fn settle(
+    database: &Database,
+    directory: &Path,
+    size: u32,
+    permissions: &str,
+) -> Result<Vec<Inhabitant>> {
+    match database {
+        Database::Embedded => settle_sqlite(&directory.join("cryptopay.db"), size, permissions),
+        Database::OfCluster { url, .. } => settle_postgres(url, size, permissions).await,
+    }
+}
+
+fn settle_sqlite(database: &Path, size: u32, permissions: &str) -> Result<Vec<Inhabitant>> {
     let mut connection = rusqlite::Connection::open(database)?;
     connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;")?;
     let original = connection.query_row("SELECT password_hash, created_at FROM users", [], |row| {
@@ -60,7 +73,7 @@ pub(crate) fn settle_sqlite(database: &Path, size: u32) -> Result<Vec<Inhabitant
         )?;
         let mut key = transaction.prepare(
             "INSERT INTO api_keys (id, user_id, name, prefix, hash, permissions, created_at, last_used_at) \
-             VALUES (?1, ?2, 'Benchmark', ?3, ?4, 'read', ?5, ?5)",
+             VALUES (?1, ?2, 'Benchmark', ?3, ?4, ?5, ?6, ?6)",
         )?;
         for rows in rows(size) {
             let rows = rows?;
@@ -71,6 +84,7 @@ pub(crate) fn settle_sqlite(database: &Path, size: u32) -> Result<Vec<Inhabitant
                 rows.user_id,
                 rows.key.prefix(),
                 rows.key.hash().0,
+                permissions,
                 created_at
             ])?;
             inhabitants.push(rows.into_inhabitant());
@@ -84,8 +98,7 @@ pub(crate) fn settle_sqlite(database: &Path, size: u32) -> Result<Vec<Inhabitant
     Ok(shuffled(inhabitants))
 }
 
-/// The same in a PostgreSQL database.
-pub(crate) async fn settle_postgres(url: &str, size: u32) -> Result<Vec<Inhabitant>> {
+async fn settle_postgres(url: &str, size: u32, permissions: &str) -> Result<Vec<Inhabitant>> {
     let client = connect(url).await?;
     let row = client.query_one("SELECT password_hash, created_at::text FROM users", &[]).await?;
     let original = Original { password_hash: row.get(0), created_at: row.get(1) };
@@ -111,7 +124,7 @@ pub(crate) async fn settle_postgres(url: &str, size: u32) -> Result<Vec<Inhabita
         for byte in rows.key.hash().0 {
             write!(keys.rows, "{byte:02x}")?;
         }
-        writeln!(keys.rows, "\tread\t{created_at}\t{created_at}")?;
+        writeln!(keys.rows, "\t{permissions}\t{created_at}\t{created_at}")?;
         inhabitants.push(rows.into_inhabitant());
     }
     users.send().await?;
@@ -133,14 +146,6 @@ pub(crate) async fn settle_postgres(url: &str, size: u32) -> Result<Vec<Inhabita
         progress(format_args!("PostgreSQL's buffers stay cold: {error}"));
     }
     Ok(shuffled(inhabitants))
-}
-
-/// Opens a connection that lasts as long as its client.
-pub(crate) async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.context("PostgreSQL cannot be reached")?;
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 /// So many well-formed keys that nobody has.

@@ -1,17 +1,22 @@
 //! What is measured: a file for each scenario.
 
+mod delivery;
 mod first_sight;
 mod footprint;
+mod hanging_endpoints;
 mod login;
+mod order_creation;
 mod refresh;
 mod verify;
 mod verify_under_logins;
 mod volume;
+mod webhook_body;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::bench::Bench;
+use crate::database::Backend;
 use crate::report::Row;
 
 /// The scenarios.
@@ -35,6 +40,20 @@ pub(crate) enum Scenario {
     VolumeSqlite,
     /// The same on PostgreSQL.
     VolumePostgres,
+    /// Writing and signing an event, in process.
+    WebhookBody,
+    /// Payment orders with a webhook endpoint against payment orders without, on SQLite.
+    OrderCreationSqlite,
+    /// The same on PostgreSQL.
+    OrderCreationPostgres,
+    /// Deliveries to a fast receiver, on SQLite.
+    DeliverySqlite,
+    /// The same on PostgreSQL.
+    DeliveryPostgres,
+    /// Deliveries to those who answer while as many others never do, on SQLite.
+    HangingEndpointsSqlite,
+    /// The same on PostgreSQL.
+    HangingEndpointsPostgres,
 }
 
 impl Scenario {
@@ -53,8 +72,15 @@ impl Scenario {
             Self::Login => login::measure(bench).await,
             Self::VerifyUnderLogins => verify_under_logins::measure(bench).await,
             Self::Footprint => footprint::measure(bench).await,
-            Self::VolumeSqlite => volume::measure(bench, volume::Backend::Sqlite).await,
-            Self::VolumePostgres => volume::measure(bench, volume::Backend::Postgres).await,
+            Self::VolumeSqlite => volume::measure(bench, Backend::Sqlite).await,
+            Self::VolumePostgres => volume::measure(bench, Backend::Postgres).await,
+            Self::WebhookBody => webhook_body::measure(bench).await,
+            Self::OrderCreationSqlite => order_creation::measure(bench, Backend::Sqlite).await,
+            Self::OrderCreationPostgres => order_creation::measure(bench, Backend::Postgres).await,
+            Self::DeliverySqlite => delivery::measure(bench, Backend::Sqlite).await,
+            Self::DeliveryPostgres => delivery::measure(bench, Backend::Postgres).await,
+            Self::HangingEndpointsSqlite => hanging_endpoints::measure(bench, Backend::Sqlite).await,
+            Self::HangingEndpointsPostgres => hanging_endpoints::measure(bench, Backend::Postgres).await,
         }
     }
 }

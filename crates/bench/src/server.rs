@@ -30,7 +30,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `cryptopay serve`, built at `program`, with its data and its log in `directory`, without rate
-    /// limits; its database is SQLite there unless `database` is another one. Waits until `first` is answered
+    /// limits, and ready to deliver webhooks to this machine; its database is SQLite there unless `database` is another one. Waits until `first` is answered
     /// with 200.
     pub(crate) async fn start(
         program: &Path,
@@ -50,6 +50,7 @@ impl Server {
             .env("CRYPTOPAY_LISTEN", address.to_string())
             .env("CRYPTOPAY_DATA_DIR", directory)
             .env("CRYPTOPAY_RATE_LIMITS", "off")
+            .env("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "true")
             .envs(database.map(|url| ("CRYPTOPAY_DATABASE_URL", url)));
         Self::spawn(command, &directory.join("server.log"), address, first).await
     }

@@ -3,9 +3,13 @@
 //! A key made with another key stands *under* it: it never gets more permission or a later end than its
 //! maker has at that moment, and is revoked along with it.
 
+mod rotation;
+
 use std::time::Duration;
 
 use crate::{ApiKeyId, DisplayName, Permission, PermissionSet, Timestamp, UserId};
+
+pub use rotation::{NewSuccessor, RotationConflict, RotationFacts, RotationPlan, plan_rotation};
 
 /// How many active keys a merchant may have.
 pub const MAX_ACTIVE_KEYS: usize = 100;
@@ -180,47 +184,6 @@ pub fn decide_creation(
     Ok(())
 }
 
-/// How a key is rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RotationDecision {
-    /// Make a successor; the old key works until `overlap_ends_at`.
-    Rotate {
-        /// When the old key stops.
-        overlap_ends_at: Timestamp,
-    },
-    /// The last rotation's answer may have been lost: its successor, which nobody has used, is replaced.
-    ReplaceSuccessor {
-        /// The successor to revoke.
-        replaced: ApiKeyId,
-        /// When the old key stops.
-        overlap_ends_at: Timestamp,
-    },
-    /// The key is neither active nor may its successor be replaced.
-    Conflict,
-}
-
-/// Decides a rotation of `key`, whose last successor is `successor`.
-#[must_use]
-pub fn decide_rotation(
-    key: &ApiKey,
-    successor: Option<&ApiKey>,
-    overlap: Duration,
-    now: Timestamp,
-) -> RotationDecision {
-    let overlap_end = now.whole_seconds().after(overlap);
-    // Never past its own end.
-    let overlap_ends_at = key.expires_at.map_or(overlap_end, |own| own.min(overlap_end));
-    match (key.status(now), successor) {
-        (ApiKeyStatus::Active, _) => RotationDecision::Rotate { overlap_ends_at },
-        (ApiKeyStatus::Expiring, Some(successor))
-            if successor.last_used_at.is_none() && successor.status(now) == ApiKeyStatus::Active =>
-        {
-            RotationDecision::ReplaceSuccessor { replaced: successor.id, overlap_ends_at }
-        }
-        _ => RotationDecision::Conflict,
-    }
-}
-
 /// What a merchant asks of an existing key; at least one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ApiKeyChange {
@@ -382,33 +345,6 @@ mod tests {
             decide_creation(&request, Some(&narrowed), 0, at(1)),
             Err(ApiKeyCreationRejection::MakerLacksPermission)
         );
-    }
-
-    #[test]
-    fn an_overlap_never_reaches_past_the_keys_own_end() {
-        let key = ApiKey { expires_at: Some(at(100)), ..key() };
-        let decision = decide_rotation(&key, None, Duration::from_secs(500), at(0));
-        assert_eq!(decision, RotationDecision::Rotate { overlap_ends_at: at(100) });
-        let decision = decide_rotation(&key, None, Duration::ZERO, at(7));
-        assert_eq!(decision, RotationDecision::Rotate { overlap_ends_at: at(7) });
-    }
-
-    #[test]
-    fn only_an_unused_successor_is_replaced() {
-        let expiring = ApiKey { overlap_ends_at: Some(at(100)), successor: Some(id(2)), ..key() };
-        let successor = ApiKey { id: id(2), ..key() };
-        let hour = Duration::from_secs(3600);
-        assert_eq!(
-            decide_rotation(&expiring, Some(&successor), hour, at(1)),
-            RotationDecision::ReplaceSuccessor { replaced: id(2), overlap_ends_at: at(3601) }
-        );
-        let used = ApiKey { last_used_at: Some(at(1)), ..successor.clone() };
-        let revoked = ApiKey { revoked_at: Some(at(1)), ..successor };
-        for successor in [Some(&used), Some(&revoked), None] {
-            assert_eq!(decide_rotation(&expiring, successor, hour, at(1)), RotationDecision::Conflict);
-        }
-        let expired = ApiKey { expires_at: Some(at(0)), ..key() };
-        assert_eq!(decide_rotation(&expired, None, hour, at(1)), RotationDecision::Conflict);
     }
 
     #[test]

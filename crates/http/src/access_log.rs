@@ -9,6 +9,7 @@ use cryptopay_auth::{Credential, Principal};
 use cryptopay_domain::ClientAddress;
 
 use crate::request_facts::RequestFacts;
+use crate::request_id::OwnId;
 
 /// Where the events go: what to filter on.
 pub const ACCESS_LOG_TARGET: &str = "cryptopay::access";
@@ -33,6 +34,11 @@ pub(crate) fn record(request: &HttpRequest, client: ClientAddress, status: u16, 
         id = %facts.id.own,
         request_id = facts.id.callers().map(tracing::field::display),
     );
+}
+
+/// Records that a request which could not be read was refused with `status`.
+pub(crate) fn record_unreadable(status: u16, id: OwnId) {
+    tracing::info!(target: ACCESS_LOG_TARGET, method = "-", route = "-", status, id = %id);
 }
 
 /// The credential's label, written without an allocation.

@@ -63,6 +63,14 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// Takes from a request the body that its gate read, and what is wrong with its query.
+pub(crate) fn take(request: &HttpRequest) -> (Option<BodyBytes>, FieldProblems) {
+    let mut extensions = request.extensions_mut();
+    let body = extensions.remove::<BodyBytes>();
+    let facts = extensions.get_mut::<RequestFacts>();
+    (body, facts.map(|facts| std::mem::take(&mut facts.query_problems)).unwrap_or_default())
+}
+
 /// Reads a body as `T`, on top of `problems` with the query.
 pub(crate) fn parse<T: FromFields>(body: Option<&BodyBytes>, problems: FieldProblems) -> Result<T, ApiError> {
     let given = match body {
@@ -72,16 +80,25 @@ pub(crate) fn parse<T: FromFields>(body: Option<&BodyBytes>, problems: FieldProb
     Fields::read(given, problems).map_err(ApiError::Validation)
 }
 
+impl BodyBytes {
+    /// The bytes.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Zeroizing::new(text.as_bytes().to_vec()))
+    }
+}
+
 impl<T: FromFields> FromRequest for Submitted<T> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut extensions = request.extensions_mut();
-        let body = extensions.remove::<BodyBytes>();
-        let problems =
-            extensions.get_mut::<RequestFacts>().map(|facts| std::mem::take(&mut facts.query_problems));
-        ready(parse(body.as_ref(), problems.unwrap_or_default()).map(Self))
+        let (body, problems) = take(request);
+        ready(parse(body.as_ref(), problems).map(Self))
     }
 }
 
@@ -127,7 +144,7 @@ mod tests {
     }
 
     fn read_sample(json: &str) -> Result<Sample, ApiError> {
-        parse(Some(&BodyBytes(Zeroizing::new(json.as_bytes().to_vec()))), FieldProblems::default())
+        parse(Some(&BodyBytes::of(json)), FieldProblems::default())
     }
 
     fn problems(json: &str) -> serde_json::Value {
@@ -180,7 +197,7 @@ mod tests {
     fn problems_with_the_query_and_the_body_are_told_together() {
         let mut query = FieldProblems::default();
         query.add("x", "is unknown");
-        let body = BodyBytes(Zeroizing::new(b"{}".to_vec()));
+        let body = BodyBytes::of("{}");
         let Err(ApiError::Validation(problems)) = parse::<Sample>(Some(&body), query) else { panic!() };
         assert_eq!(problems.names().collect::<Vec<_>>(), ["name", "x"]);
     }
@@ -188,7 +205,7 @@ mod tests {
     #[test]
     fn an_answer_does_not_grow_with_the_nonsense_it_answers() {
         let many = (0..5000).map(|n| format!(r#""f{n}": 1"#)).collect::<Vec<_>>().join(",");
-        let body = BodyBytes(Zeroizing::new(format!("{{{many}}}").into_bytes()));
+        let body = BodyBytes::of(&format!("{{{many}}}"));
         let Err(ApiError::Validation(problems)) = parse::<NoFields>(Some(&body), FieldProblems::default())
         else {
             panic!()

@@ -1,5 +1,7 @@
 //! What the HTTP face must be told.
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 
 use crate::request_id::RequestIds;
@@ -11,6 +13,8 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     /// The proxies whose `X-Forwarded-For` or `Forwarded` is believed; none by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// How long browsers shall insist on HTTPS once they have seen it (RFC 6797); not told when absent.
+    pub strict_transport_security: Option<Duration>,
     /// Where request ids come from.
     pub request_ids: RequestIds,
 }
@@ -19,6 +23,11 @@ impl HttpConfig {
     /// No CORS, no proxies; `instance` is a random number, another one in each process.
     #[must_use]
     pub fn new(instance: u64) -> Self {
-        Self { cors_origins: Vec::new(), trusted_proxies: Vec::new(), request_ids: RequestIds::new(instance) }
+        Self {
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            strict_transport_security: None,
+            request_ids: RequestIds::new(instance),
+        }
     }
 }

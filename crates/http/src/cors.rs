@@ -34,7 +34,7 @@ impl Cors {
                 .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"))
                 .insert_header((
                     header::ACCESS_CONTROL_ALLOW_HEADERS,
-                    "Authorization, Content-Type, Idempotency-Key, X-Request-Id",
+                    "Authorization, Content-Type, Idempotency-Key, X-Request-Id, X-Sandbox-Error",
                 ))
                 .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
         }

@@ -1,7 +1,8 @@
 //! Pages of lists: `limit` and `cursor` in the query, `next` and `previous` in the answer.
 //!
 //! A cursor is opaque to clients and bound to merchant and list: it says beside which item a page lies, on
-//! which side, in which list and whose. It is no secret and opens nothing: lists are filtered by the caller.
+//! which side, in which list and whose; for a list that lies under an object, under which. It is no secret
+//! and opens nothing: lists are filtered by the caller.
 
 use std::future::{Ready, ready};
 
@@ -10,7 +11,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cryptopay_domain::page::{Direction, PageLimit, PageLimitError, Position};
-use cryptopay_domain::{ApiKeyId, Page, PageRequest, SessionId, UserId};
+use cryptopay_domain::{
+    ApiKeyId, DeliveryId, Page, PageRequest, PaymentOrderId, SessionId, UserId, WebhookEndpointId,
+};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -22,14 +25,16 @@ use crate::request_facts::RequestFacts;
 
 /// The form of cursors that is written today.
 const VERSION: u8 = 1;
-/// Version, list, direction, merchant, item.
-const LENGTH: usize = 3 + 8 + 16;
+/// The bytes of an item's identifier, with which a cursor ends.
+const ITEM: usize = 16;
+/// Where the path of a list holds the object under which it lies.
+const OBJECT: &str = "{id}";
 
 /// The identifier of a listed thing, and which list it is.
 pub(crate) trait Listed: Copy {
     /// Tells lists apart in cursors; never reused.
     const TAG: u8;
-    /// The list's path.
+    /// The list's path; with `{id}` in it when the list lies under an object.
     const PATH: &'static str;
 
     /// The identifier's bytes.
@@ -41,7 +46,15 @@ pub(crate) trait Listed: Copy {
 /// What a caller asks of the list of `Id`.
 pub(crate) struct ListRequest<Id> {
     page: PageRequest<Id>,
+    list: List,
+}
+
+/// Which list of those with the same tag it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct List {
     merchant: UserId,
+    /// The object under which it lies. One that cannot be has no list, and no cursor is of that.
+    object: Option<Uuid>,
 }
 
 /// One page of a list, newest first.
@@ -78,8 +91,8 @@ impl<Id: Listed> ListRequest<Id> {
     /// The answer's body.
     pub(crate) fn answer<Item, T>(&self, page: Page<Item, Id>, view: impl Fn(Item) -> T) -> ListBody<T> {
         let path = |position: Position<Id>| {
-            let cursor = encode(self.merchant, position);
-            format!("{}?limit={}&cursor={cursor}", Id::PATH, self.page.limit.get())
+            let cursor = self.list.encode(position);
+            format!("{}?limit={}&cursor={cursor}", self.list.path::<Id>(), self.page.limit.get())
         };
         ListBody {
             next: page.next.map(path),
@@ -99,43 +112,45 @@ impl<Id: Listed> FromRequest for ListRequest<Id> {
         let Some(merchant) = principal.map(|principal| principal.user_id) else {
             return ready(Err(ApiError::Internal));
         };
-        let page = read_page(&Query::read(request.query_string()), merchant);
-        ready(page.map(|page| Self { page, merchant }).map_err(ApiError::Validation))
+        let object = request.match_info().get("id").and_then(|id| Uuid::try_parse(id).ok());
+        let list = List { merchant, object };
+        let page = read_page(&Query::read(request.query_string()), list);
+        ready(page.map(|page| Self { page, list }).map_err(ApiError::Validation))
     }
 }
 
-impl Listed for SessionId {
-    const TAG: u8 = 1;
-    const PATH: &'static str = "/api/auth/sessions";
+/// Makes identifiers those of lists.
+macro_rules! listed {
+    ($($id:ident, $tag:literal, $path:literal;)*) => {$(
+        impl Listed for $id {
+            const TAG: u8 = $tag;
+            const PATH: &'static str = $path;
 
-    fn to_uuid(self) -> Uuid {
-        self.0
-    }
+            fn to_uuid(self) -> Uuid {
+                self.0
+            }
 
-    fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
+            fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+    )*};
 }
 
-impl Listed for ApiKeyId {
-    const TAG: u8 = 2;
-    const PATH: &'static str = "/api/auth/api-keys";
-
-    fn to_uuid(self) -> Uuid {
-        self.0
-    }
-
-    fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
+listed! {
+    SessionId, 1, "/api/auth/sessions";
+    ApiKeyId, 2, "/api/auth/api-keys";
+    PaymentOrderId, 3, "/api/payment-orders";
+    WebhookEndpointId, 4, "/api/webhooks";
+    DeliveryId, 5, "/api/webhooks/{id}/deliveries";
 }
 
-fn read_page<Id: Listed>(query: &Query, merchant: UserId) -> Result<PageRequest<Id>, FieldProblems> {
+fn read_page<Id: Listed>(query: &Query, list: List) -> Result<PageRequest<Id>, FieldProblems> {
     let mut problems = FieldProblems::default();
     let limit = query.get("limit").map_or(Ok(PageLimit::default()), parse_limit);
     let limit = limit.map_err(|problem| problems.add("limit", problem.to_string())).unwrap_or_default();
     let position = query.get("cursor").and_then(|cursor| {
-        let position = decode(cursor, merchant);
+        let position = list.decode(cursor);
         if position.is_none() {
             problems.add("cursor", "is no cursor of this list; take one from its 'next' or 'previous'");
         }
@@ -150,32 +165,45 @@ fn parse_limit(text: &str) -> Result<PageLimit, PageLimitError> {
     PageLimit::new(if is_number { text.parse().unwrap_or(0) } else { 0 })
 }
 
-fn encode<Id: Listed>(merchant: UserId, position: Position<Id>) -> String {
-    let direction = match position.direction {
-        Direction::Older => 0,
-        Direction::Newer => 1,
-    };
-    let mut bytes = Vec::with_capacity(LENGTH);
-    bytes.extend_from_slice(&[VERSION, Id::TAG, direction]);
-    bytes.extend_from_slice(&merchant.0.to_be_bytes());
-    bytes.extend_from_slice(position.beside.to_uuid().as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn decode<Id: Listed>(cursor: &str, merchant: UserId) -> Option<Position<Id>> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let bytes = <[u8; LENGTH]>::try_from(bytes).ok()?;
-    let [version, tag, direction, rest @ ..] = bytes;
-    let (owner, item) = rest.split_at(8);
-    if version != VERSION || tag != Id::TAG || owner != merchant.0.to_be_bytes() {
-        return None;
+impl List {
+    /// The list's own path.
+    fn path<Id: Listed>(self) -> String {
+        let object = self.object.map(|object| object.simple().to_string());
+        Id::PATH.replace(OBJECT, object.as_deref().unwrap_or_default())
     }
-    let direction = match direction {
-        0 => Direction::Older,
-        1 => Direction::Newer,
-        _ => return None,
-    };
-    Some(Position { beside: Id::from_uuid(Uuid::from_slice(item).ok()?), direction })
+
+    fn encode<Id: Listed>(self, position: Position<Id>) -> String {
+        let direction = match position.direction {
+            Direction::Older => 0,
+            Direction::Newer => 1,
+        };
+        let mut bytes = vec![VERSION, Id::TAG, direction];
+        bytes.extend(self.owner());
+        bytes.extend_from_slice(position.beside.to_uuid().as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn decode<Id: Listed>(self, cursor: &str) -> Option<Position<Id>> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let [version, tag, direction, rest @ ..] = bytes.as_slice() else { return None };
+        let (owner, item) = rest.split_last_chunk::<ITEM>()?;
+        if *version != VERSION || *tag != Id::TAG || owner != self.owner() {
+            return None;
+        }
+        let direction = match direction {
+            0 => Direction::Older,
+            1 => Direction::Newer,
+            _ => return None,
+        };
+        Some(Position { beside: Id::from_uuid(Uuid::from_bytes(*item)), direction })
+    }
+
+    /// The bytes that tell this list from another one with the same tag.
+    fn owner(self) -> Vec<u8> {
+        let mut bytes = self.merchant.0.to_be_bytes().to_vec();
+        bytes.extend(self.object.into_iter().flat_map(Uuid::into_bytes));
+        bytes
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +212,8 @@ mod tests {
 
     use super::*;
 
-    const ALICE: UserId = UserId(1);
+    const ALICE: List = List { merchant: UserId(1), object: None };
+    const BOB: List = List { merchant: UserId(2), object: None };
 
     fn problem_names(query: &str) -> Vec<String> {
         let problems = read_page::<ApiKeyId>(&Query::read(query), ALICE).err().unwrap_or_default();
@@ -208,16 +237,29 @@ mod tests {
     fn a_cursor_of_another_merchant_or_list_is_none() {
         let uuid = Uuid::from_u128(7);
         let position = Position { beside: ApiKeyId(uuid), direction: Direction::Older };
-        let cursor = encode(ALICE, position);
-        assert_eq!(decode(&cursor, ALICE), Some(position));
-        assert_eq!(decode::<ApiKeyId>(&cursor, UserId(2)), None);
-        assert_eq!(decode::<SessionId>(&cursor, ALICE), None);
+        let cursor = ALICE.encode(position);
+        assert_eq!(ALICE.decode(&cursor), Some(position));
+        assert_eq!(BOB.decode::<ApiKeyId>(&cursor), None);
+        assert_eq!(ALICE.decode::<SessionId>(&cursor), None);
+    }
+
+    #[test]
+    fn a_cursor_of_another_objects_list_is_none() {
+        let under = |object: Option<u128>| List { object: object.map(Uuid::from_u128), ..ALICE };
+        let position = Position { beside: DeliveryId(Uuid::from_u128(7)), direction: Direction::Newer };
+        let cursor = under(Some(1)).encode(position);
+        assert_eq!(under(Some(1)).decode(&cursor), Some(position));
+        for other in [under(Some(2)), under(None), List { merchant: BOB.merchant, ..under(Some(1)) }] {
+            assert_eq!(other.decode::<DeliveryId>(&cursor), None);
+        }
+        let path = under(Some(1)).path::<DeliveryId>();
+        assert_eq!(path, "/api/webhooks/00000000000000000000000000000001/deliveries");
     }
 
     #[test]
     fn a_page_tells_the_way_on_and_keeps_the_limit() {
         let limit = PageLimit::new(7).unwrap();
-        let request = ListRequest { page: PageRequest { limit, position: None }, merchant: ALICE };
+        let request = ListRequest { page: PageRequest { limit, position: None }, list: ALICE };
         let next = Position { beside: ApiKeyId(Uuid::from_u128(7)), direction: Direction::Older };
         let page = Page { items: vec![1, 2], next: Some(next), previous: None };
         let body = serde_json::to_value(request.answer(page, |item| item * 10)).unwrap();
@@ -233,13 +275,14 @@ mod tests {
         fn every_position_survives_its_cursor(merchant: i64, item: u128, newer: bool) {
             let direction = if newer { Direction::Newer } else { Direction::Older };
             let position = Position { beside: SessionId(Uuid::from_u128(item)), direction };
-            prop_assert_eq!(decode(&encode(UserId(merchant), position), UserId(merchant)), Some(position));
+            let list = List { merchant: UserId(merchant), object: None };
+            prop_assert_eq!(list.decode(&list.encode(position)), Some(position));
         }
 
         #[test]
         fn no_other_text_is_a_cursor(cursor in ".{0,60}") {
-            if let Some(position) = decode::<SessionId>(&cursor, ALICE) {
-                prop_assert_eq!(encode(ALICE, position), cursor);
+            if let Some(position) = ALICE.decode::<SessionId>(&cursor) {
+                prop_assert_eq!(ALICE.encode(position), cursor);
             }
         }
     }

@@ -35,6 +35,7 @@ struct Shared {
     request_ids: RequestIds,
     cors: Cors,
     trusted_proxies: Vec<IpNet>,
+    strict_transport_security: Option<HeaderValue>,
 }
 
 /// [`Envelope`] around a service.
@@ -51,6 +52,9 @@ impl Envelope {
                 request_ids: config.request_ids.clone(),
                 cors: Cors::new(&config.cors_origins),
                 trusted_proxies: config.trusted_proxies.clone(),
+                strict_transport_security: config
+                    .strict_transport_security
+                    .and_then(|time| HeaderValue::from_str(&format!("max-age={}", time.as_secs())).ok()),
             }),
         }
     }
@@ -120,6 +124,9 @@ impl Shared {
         headers.insert(X_REQUEST_ID, request_id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         headers.insert(header::REFERRER_POLICY, NO_REFERRER);
+        if let Some(policy) = &self.strict_transport_security {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, policy.clone());
+        }
         // A handler that knows better has said so.
         insert_default(headers, header::CACHE_CONTROL, NO_STORE);
         insert_default(headers, header::CONTENT_SECURITY_POLICY, NO_CONTENT);
@@ -139,6 +146,8 @@ fn insert_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue)
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use actix_web::body::BoxBody;
     use actix_web::http::Method;
     use actix_web::test::{TestRequest, call_service, init_service};
@@ -172,6 +181,17 @@ mod tests {
             ] {
                 assert_eq!(header(&response, name).as_deref(), Some(expected), "{path} {name}");
             }
+        }
+    }
+
+    #[actix_web::test]
+    async fn browsers_are_told_to_insist_on_https_only_where_that_is_configured() {
+        for (time, expected) in [(None, None), (Some(Duration::from_secs(60)), Some("max-age=60"))] {
+            let config = HttpConfig { strict_transport_security: time, ..HttpConfig::new(1) };
+            let app = init_service(App::new().wrap(Envelope::new(&config))).await;
+            let response = call_service(&app, TestRequest::get().to_request()).await;
+            let response = response.map_into_boxed_body();
+            assert_eq!(header(&response, "strict-transport-security").as_deref(), expected);
         }
     }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api_key::PermissionName;
+use crate::error_code::ErrorCode;
 use crate::fields::FieldProblems;
 
 /// Every way in which a request can be refused.
@@ -45,6 +46,8 @@ pub enum ApiError {
     EmailTaken,
     /// The object's state forbids it; the text says why, and the way out.
     Conflict(&'static str),
+    /// The idempotency key belongs to another request.
+    IdempotencyConflict,
     /// The body is larger than [`crate::MAX_BODY`].
     PayloadTooLarge,
     /// The body is not declared to be plain JSON.
@@ -79,27 +82,6 @@ pub enum Challenge {
     },
 }
 
-/// The codes of the wire; a client may switch on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
-#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum ErrorCode {
-    InvalidJson,
-    ValidationError,
-    InvalidToken,
-    InvalidCredentials,
-    InsufficientPermissions,
-    NotFound,
-    MethodNotAllowed,
-    UsernameTaken,
-    EmailTaken,
-    Conflict,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    RateLimited,
-    InternalError,
-    Overloaded,
-}
-
 /// An error on the wire.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Error)]
@@ -130,6 +112,13 @@ struct ErrorDetails {
 }
 
 impl ErrorBody {
+    /// An error that is told before there is a route: its code is none of the API's own.
+    pub(crate) const fn plain(code: &'static str, message: &'static str) -> Self {
+        let message = Cow::Borrowed(message);
+        let error = ErrorDetails { code, message, fields: None, required_permission: None };
+        Self { error, retry_after: None }
+    }
+
     /// Whether it says when trying again makes sense.
     pub(crate) const fn has_retry_after(&self) -> bool {
         self.retry_after.is_some()
@@ -150,6 +139,7 @@ impl ApiError {
             Self::UsernameTaken => ErrorCode::UsernameTaken,
             Self::EmailTaken => ErrorCode::EmailTaken,
             Self::Conflict(_) => ErrorCode::Conflict,
+            Self::IdempotencyConflict => ErrorCode::IdempotencyConflict,
             Self::PayloadTooLarge => ErrorCode::PayloadTooLarge,
             Self::UnsupportedMediaType => ErrorCode::UnsupportedMediaType,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
@@ -235,6 +225,10 @@ impl ApiError {
                 "This e-mail address belongs to an account already. Log in, or use another one.",
             ),
             Self::Conflict(problem) => Cow::Borrowed(problem),
+            Self::IdempotencyConflict => Cow::Borrowed(
+                "This Idempotency-Key was sent with another body in the last 24 hours. Use a new key for a new \
+                 request.",
+            ),
             Self::PayloadTooLarge => Cow::Borrowed("The body is too large. At most 64 KiB are taken."),
             Self::UnsupportedMediaType => Cow::Borrowed(
                 "The body must be plain JSON. Send Content-Type: application/json, and no Content-Encoding.",
@@ -284,46 +278,6 @@ impl ResponseError for ApiError {
             response.insert_header((header::ALLOW, allow.as_ref()));
         }
         response.json(self.to_body())
-    }
-}
-
-impl ErrorCode {
-    /// The code as it is written.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "INVALID_JSON",
-            Self::ValidationError => "VALIDATION_ERROR",
-            Self::InvalidToken => "INVALID_TOKEN",
-            Self::InvalidCredentials => "INVALID_CREDENTIALS",
-            Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
-            Self::NotFound => "NOT_FOUND",
-            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
-            Self::UsernameTaken => "USERNAME_TAKEN",
-            Self::EmailTaken => "EMAIL_TAKEN",
-            Self::Conflict => "CONFLICT",
-            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
-            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::InternalError => "INTERNAL_ERROR",
-            Self::Overloaded => "OVERLOADED",
-        }
-    }
-
-    /// The status it comes with.
-    pub(crate) const fn status(self) -> StatusCode {
-        match self {
-            Self::InvalidJson | Self::ValidationError => StatusCode::BAD_REQUEST,
-            Self::InvalidToken | Self::InvalidCredentials => StatusCode::UNAUTHORIZED,
-            Self::InsufficientPermissions => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UsernameTaken | Self::EmailTaken | Self::Conflict => StatusCode::CONFLICT,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use cryptopay_auth::{Principal, RequestContext};
+use cryptopay_domain::DeliveryId;
 
 use crate::client_address;
 use crate::config::HttpConfig;
@@ -28,6 +29,9 @@ pub(crate) struct Origin(RequestContext);
 /// and that comes after every problem with the body.
 pub(crate) struct PathId(String);
 
+/// The `{delivery}` of the path, read like [`PathId`].
+pub(crate) struct DeliveryPathId(PathId);
+
 impl Caller {
     /// The principal as its cache shares it: one value, one address, until it changes.
     pub(crate) const fn shared(&self) -> &Arc<Principal> {
@@ -39,6 +43,13 @@ impl PathId {
     /// The identifier; one that cannot be is one that does not exist.
     pub(crate) fn parse<T: FromStr>(&self) -> Result<T, ApiError> {
         self.0.parse().map_err(|_| ApiError::NotFound)
+    }
+}
+
+impl DeliveryPathId {
+    /// The identifier; one that cannot be is one that does not exist.
+    pub(crate) fn parse(&self) -> Result<DeliveryId, ApiError> {
+        self.0.parse()
     }
 }
 
@@ -95,6 +106,19 @@ impl FromRequest for PathId {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self(request.match_info().get("id").unwrap_or_default().to_owned())))
+        ready(Ok(segment(request, "id")))
     }
+}
+
+impl FromRequest for DeliveryPathId {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(segment(request, "delivery"))))
+    }
+}
+
+fn segment(request: &HttpRequest, name: &str) -> PathId {
+    PathId(request.match_info().get(name).unwrap_or_default().to_owned())
 }

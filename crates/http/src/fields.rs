@@ -100,6 +100,20 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A field of a change that may be absent, which leaves things as they are, or null, which takes them away.
+    /// The outer `None` is a problem, noted.
+    pub(crate) fn clearable<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&RawValue) -> Result<T, String>,
+    ) -> Option<Option<Option<T>>> {
+        match self.take(name)? {
+            Some(given) if given.get() == "null" => Some(Some(None)),
+            Some(given) => self.read_value(name, given, read).map(|value| Some(Some(value))),
+            None => Some(None),
+        }
+    }
+
     /// Notes a problem with a field.
     pub(crate) fn refuse(&mut self, name: &'static str, problem: impl Into<String>) {
         self.problems.add(name, problem);

@@ -1,7 +1,8 @@
 //! The middleware of each route: resolves authority before anything else of the request is looked at, then
 //! reads the body. Handlers run behind it and never check a credential themselves.
 //!
-//! The order of refusals is the contract's: 401, 503, 403, 413, 415, `INVALID_JSON`, `VALIDATION_ERROR`.
+//! The order of refusals is the contract's: 401, 503, 403, 413, 415, `INVALID_JSON`, `VALIDATION_ERROR`. What
+//! `X-Sandbox-Error` asks for comes behind the credential and before all the rest.
 
 use std::future::{Ready, ready};
 use std::rc::Rc;
@@ -19,8 +20,8 @@ use crate::error::ApiError;
 use crate::fields::{FieldProblems, NoFields};
 use crate::query::Query;
 use crate::request_facts::RequestFacts;
-use crate::routes::{BodyRule, RouteRow};
-use crate::unread_body;
+use crate::route::{BodyRule, RouteRow};
+use crate::{sandbox_error, unread_body};
 
 /// Guards one route of the table.
 pub(crate) struct Gate {
@@ -100,7 +101,10 @@ impl<S> Gated<S> {
     /// The hot path: a remembered credential on a route that answers from memory, and no body. Nothing is
     /// awaited there and nothing is logged, so it goes without a span and without a task of its own.
     fn judge_from_memory(&self, request: &mut ServiceRequest) -> Option<Result<(), ApiError>> {
-        if self.row.authority != Authority::AnyCredential || has_payload(request) {
+        let is_cold = self.row.authority != Authority::AnyCredential
+            || sandbox_error::is_asked(self.auth.environment(), request.headers())
+            || has_payload(request);
+        if is_cold {
             return None;
         }
         let bearer = authority::bearer(request.headers()).ok()?;
@@ -123,9 +127,16 @@ async fn admit(
 ) -> Result<Option<Payload>, ApiError> {
     note(request, |facts| facts.route = row.path);
     let query = Query::read(request.query_string());
-    if row.authority.is_protected() {
-        let principal = authenticate(auth, request).await?;
+    let asked_error = sandbox_error::asked(auth.environment(), request.headers(), row);
+    let principal = match (row.authority.is_protected(), &asked_error) {
+        (true, _) => Some(authenticate(auth, request).await?),
+        // Nobody needs a credential here, but an error is only for whoever has one.
+        (false, Some(_)) => authenticate(auth, request).await.ok(),
+        (false, None) => None,
+    };
+    if let Some(principal) = principal {
         note(request, |facts| facts.principal = Some(Arc::clone(&principal)));
+        asked_error.map_or(Ok(()), Err)?;
         row.authority.judge(&principal, query.asked_permission())?;
     }
     let problems = query.problems(row.query);

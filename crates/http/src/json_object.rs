@@ -1,4 +1,4 @@
-//! Takes a JSON object apart into its top-level fields, losing nothing: duplicates stay visible.
+//! Takes a JSON object apart into its own members, losing nothing: duplicates stay visible.
 //!
 //! Values stay text. So a number that no machine type can hold, such as `1e999`, is a problem of its field
 //! and not of the JSON; and what the parser waves through when it only skips a value is checked here.
@@ -28,12 +28,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<(String, &RawValue)>, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         format!("The body is not valid UTF-8: the byte at offset {} is wrong.", error.valid_up_to())
     })?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let fields = deserializer.deserialize_map(TopLevel).and_then(|fields| {
-        deserializer.end()?;
-        Ok(fields)
-    });
-    let fields = fields.map_err(|error| match error.classify() {
+    let fields = take_apart(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => Cow::Borrowed("The body must be a JSON object: {…}."),
         // Only the place: the parser's words may quote the body.
         _ => Cow::Owned(format!(
@@ -46,9 +41,21 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<(String, &RawValue)>, Problem> {
     Ok(fields)
 }
 
-struct TopLevel;
+/// The members of an object inside a body that [`parse`] took apart; `None` when it is no object.
+pub(crate) fn members(value: &RawValue) -> Option<Vec<(String, &RawValue)>> {
+    take_apart(value.get()).ok()
+}
 
-impl<'a> Visitor<'a> for TopLevel {
+fn take_apart(text: &str) -> serde_json::Result<Vec<(String, &RawValue)>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let members = deserializer.deserialize_map(Members)?;
+    deserializer.end()?;
+    Ok(members)
+}
+
+struct Members;
+
+impl<'a> Visitor<'a> for Members {
     type Value = Vec<(String, &'a RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,11 +63,11 @@ impl<'a> Visitor<'a> for TopLevel {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
         }
-        Ok(fields)
+        Ok(members)
     }
 }
 

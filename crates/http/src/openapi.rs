@@ -3,34 +3,30 @@
 //! Each handler describes its body and its success; authority and errors come from the table of routes,
 //! with the errors' own JSON as examples. So the document cannot say what the code does not do.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use cryptopay_domain::Permission;
 use utoipa::OpenApi;
-use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::response::Response;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    Components, ContentBuilder, Header, PathItem, Ref, RefOr, Required, ResponseBuilder,
-    example::ExampleBuilder,
-};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, PathItem, Ref, RefOr};
 
-use crate::authority::Authority;
-use crate::error::{ApiError, Challenge, ErrorBody, ErrorCode};
-use crate::routes::{BodyRule, ROUTES, RouteRow, Verb};
+use crate::error::ErrorBody;
+use crate::event::{PaymentOrderEvent, WebhookTestEvent};
+use crate::operation_document::complete;
+use crate::route::Verb;
+use crate::routes::ROUTES;
+use crate::webhook_document::webhooks;
 use crate::{
-    api_key, health, login, paseto_keys, password, payment_order, profile, register, session, token, verify,
+    api_key, delivery, health, login, paseto_keys, password, payment_order, profile, register, sandbox_error,
+    session, token, verify, webhook_endpoint,
 };
 
 /// The name of the security scheme.
-const BEARER: &str = "bearer";
+pub(crate) const BEARER: &str = "bearer";
+/// The name of the parameter that every operation refers to.
+pub(crate) const SANDBOX_ERROR: &str = "SandboxError";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,16 +42,21 @@ const BEARER: &str = "bearer";
         session::logout, session::list, session::end, session::end_others,
         profile::get, profile::change, password::change,
         api_key::list, api_key::create, api_key::get, api_key::change, api_key::revoke, api_key::rotate,
-        payment_order::list, paseto_keys::list,
+        payment_order::list, payment_order::create, payment_order::get, payment_order::simulate,
+        webhook_endpoint::list, webhook_endpoint::create, webhook_endpoint::get, webhook_endpoint::change,
+        webhook_endpoint::delete, webhook_endpoint::rotate_secret,
+        delivery::send_test, delivery::list, delivery::resend, delivery::diagnose,
+        paseto_keys::list,
         health::live, health::ready, get,
     ),
-    components(schemas(ErrorBody)),
+    components(schemas(ErrorBody, PaymentOrderEvent, WebhookTestEvent)),
     tags(
         (name = "account", description = "A merchant's account. Changed by a login only."),
         (name = "session", description = "Logging in and staying so."),
         (name = "API keys", description = "Credentials for programs."),
         (name = "verification", description = "Asking about a credential."),
         (name = "payment orders", description = "What merchants are paid for."),
+        (name = "webhooks", description = "Telling merchants what happened."),
         (name = "operation", description = "For whoever runs the server."),
     ),
 )]
@@ -87,10 +88,10 @@ fn document() -> utoipa::openapi::OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An access token or an API key. A login has every permission."))
         .build();
-    document
-        .components
-        .get_or_insert_with(Components::default)
-        .add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    let components = document.components.get_or_insert_with(Components::default);
+    components.add_security_scheme(BEARER, SecurityScheme::Http(scheme));
+    components.parameters.insert(SANDBOX_ERROR.to_owned(), RefOr::T(sandbox_error_parameter()));
+    document.webhooks = Some(webhooks());
     for row in ROUTES {
         let Some(item) = document.paths.paths.get_mut(row.path) else { continue };
         for (method, operation) in operations(item) {
@@ -122,157 +123,30 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Adds to an operation what its row says.
-fn complete(row: &RouteRow, operation: &mut Operation) {
-    let opens = match row.authority {
-        Authority::Anyone => "**Open to** anyone.".to_owned(),
-        Authority::AnyCredential => "**Open to** any valid credential.".to_owned(),
-        Authority::Login => "**Open to** a login (access token); never to an API key.".to_owned(),
-        Authority::Permission(permission) => {
-            format!("**Open to** credentials with the permission `{permission}`.")
-        }
-    };
-    let description = operation.description.take().filter(|text| !text.is_empty());
-    operation.description = Some(match description {
-        Some(description) => format!("{description}\n\n{opens}"),
-        None => opens,
-    });
-    operation.security = Some(if row.authority.is_protected() {
-        vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]
-    } else {
-        vec![]
-    });
-    let mut extensions = ExtensionsBuilder::new().add("x-authority", authority_name(row.authority));
-    if let Authority::Permission(permission) = row.authority {
-        extensions = extensions.add("x-required-permission", permission.as_str());
-    }
-    operation.extensions.get_or_insert_default().merge(extensions.build());
-
-    if let Some(RefOr::T(body)) = &mut operation.request_body {
-        body.required = Some(if row.body == BodyRule::Required { Required::True } else { Required::False });
-    }
-
-    let mut by_status = BTreeMap::<u16, Vec<ApiError>>::new();
-    for code in codes(row) {
-        by_status.entry(code.status().as_u16()).or_default().push(sample(code, row));
-    }
-    for (status, errors) in by_status {
-        operation.responses.responses.insert(status.to_string(), RefOr::T(error_response(&errors)));
-    }
-    for response in operation.responses.responses.values_mut() {
-        if let RefOr::T(response) = response {
-            let id = text_header("The request's id: the caller's own if it sent an acceptable one.");
-            response.headers.insert("X-Request-Id".to_owned(), RefOr::T(id));
-        }
-    }
-}
-
-/// How the document writes an authority down for programs.
-fn authority_name(authority: Authority) -> &'static str {
-    match authority {
-        Authority::Anyone => "anyone",
-        Authority::AnyCredential => "any-credential",
-        Authority::Login => "login",
-        Authority::Permission(_) => "permission",
-    }
-}
-
-/// Every error a route can answer.
-fn codes(row: &RouteRow) -> Vec<ErrorCode> {
-    let mut codes = row.errors.to_vec();
-    codes.push(ErrorCode::InternalError);
-    if row.authority.is_protected() {
-        codes.extend([ErrorCode::InvalidToken, ErrorCode::Overloaded]);
-    }
-    if matches!(row.authority, Authority::Login | Authority::Permission(_)) {
-        codes.push(ErrorCode::InsufficientPermissions);
-    }
-    if row.body != BodyRule::Ignored {
-        codes.extend([
-            ErrorCode::InvalidJson,
-            ErrorCode::ValidationError,
-            ErrorCode::PayloadTooLarge,
-            ErrorCode::UnsupportedMediaType,
-        ]);
-    } else if !row.query.names().is_empty() {
-        codes.push(ErrorCode::ValidationError);
-    }
-    codes.sort();
-    codes.dedup();
-    codes
-}
-
-/// The error as the route would answer it.
-fn sample(code: ErrorCode, row: &RouteRow) -> ApiError {
-    let retry_after = Duration::from_secs(match code {
-        ErrorCode::RateLimited => 60,
-        _ => 1,
-    });
-    match code {
-        ErrorCode::InvalidJson => {
-            ApiError::InvalidJson("The body is not valid JSON: see line 1, column 17.".into())
-        }
-        ErrorCode::ValidationError => match row.query.names().first() {
-            Some(name) => ApiError::field(name, "is given more than once"),
-            None => ApiError::field("unknown", "is unknown"),
-        },
-        ErrorCode::InvalidToken if row.authority.is_protected() => {
-            ApiError::Unauthenticated(Challenge::Invalid)
-        }
-        ErrorCode::InvalidToken => ApiError::RefreshTokenRefused,
-        ErrorCode::InvalidCredentials => ApiError::InvalidCredentials,
-        ErrorCode::InsufficientPermissions => match row.authority {
-            Authority::Login => ApiError::LoginRequired,
-            Authority::Permission(permission) => ApiError::InsufficientPermissions(permission),
-            _ => ApiError::InsufficientPermissions(Permission::CreatePayments),
-        },
-        ErrorCode::NotFound => ApiError::NotFound,
-        ErrorCode::MethodNotAllowed => ApiError::MethodNotAllowed(row.verb.as_str().into()),
-        ErrorCode::UsernameTaken => ApiError::UsernameTaken,
-        ErrorCode::EmailTaken => ApiError::EmailTaken,
-        ErrorCode::Conflict => ApiError::Conflict("The key's state forbids it."),
-        ErrorCode::PayloadTooLarge => ApiError::PayloadTooLarge,
-        ErrorCode::UnsupportedMediaType => ApiError::UnsupportedMediaType,
-        ErrorCode::RateLimited => ApiError::RateLimited { retry_after },
-        ErrorCode::InternalError => ApiError::Internal,
-        ErrorCode::Overloaded => ApiError::Overloaded { retry_after },
-    }
-}
-
-/// The response of one status, with an example for each of its errors.
-fn error_response(errors: &[ApiError]) -> Response {
-    let examples = errors.iter().map(|error| {
-        let value = serde_json::to_value(error.to_body()).ok();
-        (error.code().as_str(), RefOr::T(ExampleBuilder::new().value(value).build()))
-    });
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name("Error")))
-        .examples_from_iter(examples)
-        .build();
-    let codes = errors.iter().map(|error| format!("`{}`", error.code().as_str())).collect::<Vec<_>>();
-    let mut response =
-        ResponseBuilder::new().description(codes.join(" or ")).content("application/json", content);
-    if errors.iter().any(|error| error.to_body().has_retry_after()) {
-        response = response.header("Retry-After", text_header("Seconds until trying again makes sense."));
-    }
-    if errors.iter().any(ApiError::is_challenge) {
-        response = response.header("WWW-Authenticate", text_header("The challenge of RFC 6750."));
-    }
-    response.build()
-}
-
-fn text_header(description: &str) -> Header {
-    let schema = ObjectBuilder::new().schema_type(Type::String);
-    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
+/// The header that any operation may be sent.
+fn sandbox_error_parameter() -> Parameter {
+    ParameterBuilder::new()
+        .name(sandbox_error::NAME)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "In the sandbox, with a valid credential: the answer is this error, with its status, headers and \
+             body, and nothing is carried out. Production ignores it.",
+        ))
+        .schema(Some(Ref::from_schema_name("ErrorCode")))
+        .build()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use cryptopay_domain::EventType;
     use serde_json::Value;
 
     use super::*;
+    use crate::authority::Authority;
+    use crate::operation_document::authority_name;
+    use crate::route::BodyRule;
 
     fn json() -> Value {
         serde_json::from_str(&openapi_document()).unwrap()
@@ -360,11 +234,57 @@ mod tests {
             "ApiKeyCreation",
             "ApiKeyChangeRequest",
             "ApiKeyRotation",
+            "PaymentOrderCreation",
+            "SimulationRequest",
+            "WebhookEndpointCreation",
+            "WebhookEndpointChange",
+            "SecretRotation",
+            "DiagnosisRequest",
         ] {
             let schema = &document["components"]["schemas"][name];
             assert_eq!(schema["additionalProperties"], false, "{name}: {schema}");
         }
-        let change = &document["components"]["schemas"]["ApiKeyChangeRequest"];
-        assert_eq!((change.get("required"), &change["minProperties"]), (None, &Value::from(1)));
+        for name in ["ApiKeyChangeRequest", "WebhookEndpointChange"] {
+            let change = &document["components"]["schemas"][name];
+            assert_eq!((change.get("required"), &change["minProperties"]), (None, &Value::from(1)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_event_type_is_a_documented_webhook() {
+        let document = json();
+        let webhooks = document["webhooks"].as_object().unwrap();
+        let documented: BTreeSet<_> = webhooks.keys().map(String::as_str).collect();
+        assert_eq!(documented, EventType::ALL.into_iter().map(EventType::as_str).collect());
+        for (name, webhook) in webhooks {
+            let schema = &webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            let event = document.pointer(&schema.as_str().unwrap()[1..]).unwrap();
+            let fields: BTreeSet<_> = event["properties"].as_object().unwrap().keys().collect();
+            assert_eq!(
+                fields.into_iter().collect::<Vec<_>>(),
+                ["created_at", "data", "id", "type"],
+                "{name}"
+            );
+            let headers = webhook["post"]["parameters"].as_array().unwrap();
+            assert_eq!(headers.len(), 4, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_error_on_purpose_is_described_once_and_every_operation_refers_to_it() {
+        let document = json();
+        let parameter = &document["components"]["parameters"]["SandboxError"];
+        assert_eq!((&parameter["name"], &parameter["in"]), (&"X-Sandbox-Error".into(), &"header".into()));
+        for item in document["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                let references: Vec<_> = operation["parameters"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter_map(|parameter| parameter["$ref"].as_str())
+                    .collect();
+                assert_eq!(references, ["#/components/parameters/SandboxError"], "{operation}");
+            }
+        }
     }
 }

@@ -40,9 +40,14 @@ impl RequestIds {
         Self { instance, next: Arc::new(AtomicU64::new(0)) }
     }
 
+    /// An identifier of the server's own.
+    pub(crate) fn make(&self) -> OwnId {
+        OwnId(self.instance, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// The identifiers of a request with these headers.
     pub(crate) fn identify(&self, headers: &HeaderMap) -> RequestId {
-        let own = OwnId(self.instance, self.next.fetch_add(1, Ordering::Relaxed));
+        let own = self.make();
         let mut given = headers.get_all(X_REQUEST_ID);
         match (given.next(), given.next()) {
             (Some(only), None) if is_acceptable(only.as_bytes()) => {

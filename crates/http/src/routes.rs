@@ -4,63 +4,22 @@
 //! middleware of each route is made from its row, so a handler cannot forget to check authority.
 
 use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
-use actix_web::http::Method;
-use actix_web::{Error, Resource, Route, web};
+use actix_web::{Error, Resource, web};
 use cryptopay_auth::Auth;
-use cryptopay_domain::Permission::{FullAccess, Read};
+use cryptopay_domain::Permission::{CreatePayments, FullAccess, ManageWebhooks, Read};
 
-use crate::authority::Authority::{self, AnyCredential, Anyone, Login, Permission};
-use crate::error::{ApiError, ErrorCode};
+use crate::authority::Authority::{AnyCredential, Anyone, Login, Permission};
+use crate::error::ApiError;
+use crate::error_code::ErrorCode;
 use crate::gate::Gate;
 use crate::query::Parameters::{self, AmongOthers, Only};
+use crate::route::BodyRule::{Ignored, Nothing, Optional, Required};
+use crate::route::Verb::{Any, Delete, Get, Patch, Post};
+use crate::route::{RouteRow, row};
 use crate::{
-    api_key, health, login, openapi, paseto_keys, password, payment_order, profile, register, session, token,
-    unread_body, verify,
+    api_key, delivery, health, login, openapi, paseto_keys, password, payment_order, profile, register,
+    session, token, unread_body, verify, webhook_endpoint,
 };
-
-/// One route.
-pub(crate) struct RouteRow {
-    /// The method it answers.
-    pub(crate) verb: Verb,
-    /// Its path, without the trailing slash with which it is answered just the same.
-    pub(crate) path: &'static str,
-    /// Who may use it.
-    pub(crate) authority: Authority,
-    /// Which query parameters it takes.
-    pub(crate) query: Parameters,
-    /// Whether it takes a body.
-    pub(crate) body: BodyRule,
-    /// Which errors it has beside those that authority, query and body bring along.
-    pub(crate) errors: &'static [ErrorCode],
-    /// Who answers.
-    pub(crate) handler: fn() -> Route,
-}
-
-/// The methods a route may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Any,
-    Get,
-    Post,
-    Patch,
-    Delete,
-}
-
-/// Whether a route takes a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyRule {
-    /// A JSON object with the handler's fields.
-    Required,
-    /// The same, or no body at all.
-    Optional,
-    /// None; an object without fields is let pass.
-    Nothing,
-    /// Whatever comes is not looked at.
-    Ignored,
-}
-
-use BodyRule::{Ignored, Nothing, Optional, Required};
-use Verb::{Any, Delete, Get, Patch, Post};
 
 const NONE: Parameters = Only(&[]);
 const PAGE: Parameters = Only(&["limit", "cursor"]);
@@ -71,43 +30,63 @@ const ASKED: &[&str] = &[crate::query::PERMISSION];
 pub(crate) static ROUTES: &[RouteRow] = {
     use ErrorCode::*;
     &[
-        row(Get,    "/api/auth/verify",               AnyCredential,          Only(ASKED),        Nothing,  &[InsufficientPermissions], || web::to(verify::verify)),
-        row(Any,    "/api/auth/verify/ext/{path}",    AnyCredential,          AmongOthers(ASKED), Ignored,  &[InsufficientPermissions], || web::to(verify::verify_ext)),
-        row(Post,   "/api/auth/register",             Anyone,                 NONE,               Required, &[UsernameTaken, EmailTaken, RateLimited, Overloaded], || web::to(register::register)),
-        row(Post,   "/api/auth/login",                Anyone,                 NONE,               Required, &[InvalidCredentials, RateLimited, Overloaded], || web::to(login::login)),
-        row(Post,   "/api/auth/token/refresh",        Anyone,                 NONE,               Required, &[InvalidToken, RateLimited, Overloaded], || web::to(token::refresh)),
-        row(Post,   "/api/auth/logout",               Login,                  NONE,               Optional, &[], || web::to(session::logout)),
-        row(Get,    "/api/auth/me",                   Login,                  NONE,               Nothing,  &[], || web::to(profile::get)),
-        row(Patch,  "/api/auth/me",                   Login,                  NONE,               Required, &[], || web::to(profile::change)),
-        row(Post,   "/api/auth/password",             Login,                  NONE,               Required, &[], || web::to(password::change)),
-        row(Get,    "/api/auth/sessions",             Login,                  PAGE,               Nothing,  &[], || web::to(session::list)),
-        row(Delete, "/api/auth/sessions",             Login,                  NONE,               Nothing,  &[], || web::to(session::end_others)),
-        row(Delete, "/api/auth/sessions/{id}",        Login,                  NONE,               Nothing,  &[NotFound], || web::to(session::end)),
-        row(Get,    "/api/auth/api-keys",             Permission(FullAccess), PAGE,               Nothing,  &[], || web::to(api_key::list)),
-        row(Post,   "/api/auth/api-keys",             Permission(FullAccess), NONE,               Required, &[Conflict], || web::to(api_key::create)),
-        row(Get,    "/api/auth/api-keys/{id}",        Permission(FullAccess), NONE,               Nothing,  &[NotFound], || web::to(api_key::get)),
-        row(Patch,  "/api/auth/api-keys/{id}",        Permission(FullAccess), NONE,               Required, &[NotFound, Conflict], || web::to(api_key::change)),
-        row(Delete, "/api/auth/api-keys/{id}",        Permission(FullAccess), NONE,               Nothing,  &[NotFound], || web::to(api_key::revoke)),
-        row(Post,   "/api/auth/api-keys/{id}/rotate", Permission(FullAccess), NONE,               Optional, &[NotFound, Conflict], || web::to(api_key::rotate)),
-        row(Get,    "/api/payment-orders",            Permission(Read),       PAGE,               Nothing,  &[], || web::to(payment_order::list)),
-        row(Get,    "/api/openapi.json",              Anyone,                 NONE,               Nothing,  &[], || web::to(openapi::get)),
-        row(Get,    "/.well-known/paseto-keys",       Anyone,                 AmongOthers(&[]),   Ignored,  &[], || web::to(paseto_keys::list)),
-        row(Get,    "/healthz",                       Anyone,                 AmongOthers(&[]),   Ignored,  &[], || web::to(health::live)),
-        row(Get,    "/readyz",                        Anyone,                 AmongOthers(&[]),   Ignored,  &[Overloaded], || web::to(health::ready)),
+        row(Get,    "/api/auth/verify",                                  AnyCredential,              Only(ASKED),        Nothing,  &[InsufficientPermissions], || web::to(verify::verify)),
+        row(Any,    "/api/auth/verify/ext/{path}",                       AnyCredential,              AmongOthers(ASKED), Ignored,  &[InsufficientPermissions], || web::to(verify::verify_ext)),
+        row(Post,   "/api/auth/register",                                Anyone,                     NONE,               Required, &[UsernameTaken, EmailTaken, RateLimited, Overloaded], || web::to(register::register)),
+        row(Post,   "/api/auth/login",                                   Anyone,                     NONE,               Required, &[InvalidCredentials, RateLimited, Overloaded], || web::to(login::login)),
+        row(Post,   "/api/auth/token/refresh",                           Anyone,                     NONE,               Required, &[InvalidToken, RateLimited, Overloaded], || web::to(token::refresh)),
+        row(Post,   "/api/auth/logout",                                  Login,                      NONE,               Optional, &[], || web::to(session::logout)),
+        row(Get,    "/api/auth/me",                                      Login,                      NONE,               Nothing,  &[], || web::to(profile::get)),
+        row(Patch,  "/api/auth/me",                                      Login,                      NONE,               Required, &[], || web::to(profile::change)),
+        row(Post,   "/api/auth/password",                                Login,                      NONE,               Required, &[], || web::to(password::change)),
+        row(Get,    "/api/auth/sessions",                                Login,                      PAGE,               Nothing,  &[], || web::to(session::list)),
+        row(Delete, "/api/auth/sessions",                                Login,                      NONE,               Nothing,  &[], || web::to(session::end_others)),
+        row(Delete, "/api/auth/sessions/{id}",                           Login,                      NONE,               Nothing,  &[NotFound], || web::to(session::end)),
+        row(Get,    "/api/auth/api-keys",                                Permission(FullAccess),     PAGE,               Nothing,  &[], || web::to(api_key::list)),
+        row(Post,   "/api/auth/api-keys",                                Permission(FullAccess),     NONE,               Required, &[Conflict], || web::to(api_key::create)),
+        row(Get,    "/api/auth/api-keys/{id}",                           Permission(FullAccess),     NONE,               Nothing,  &[NotFound], || web::to(api_key::get)),
+        row(Patch,  "/api/auth/api-keys/{id}",                           Permission(FullAccess),     NONE,               Required, &[NotFound, Conflict], || web::to(api_key::change)),
+        row(Delete, "/api/auth/api-keys/{id}",                           Permission(FullAccess),     NONE,               Nothing,  &[NotFound], || web::to(api_key::revoke)),
+        row(Post,   "/api/auth/api-keys/{id}/rotate",                    Permission(FullAccess),     NONE,               Optional, &[NotFound, Conflict], || web::to(api_key::rotate)),
+        row(Get,    "/api/payment-orders",                               Permission(Read),           PAGE,               Nothing,  &[], || web::to(payment_order::list)),
+        row(Post,   "/api/payment-orders",                               Permission(CreatePayments), NONE,               Required, &[IdempotencyConflict], || web::to(payment_order::create)),
+        row(Get,    "/api/payment-orders/{id}",                          Permission(Read),           NONE,               Nothing,  &[NotFound], || web::to(payment_order::get)),
+        row(Post,   "/api/payment-orders/{id}/simulate",                 Permission(CreatePayments), NONE,               Required, &[NotFound, Conflict], || web::to(payment_order::simulate)).sandbox_only(),
+        row(Get,    "/api/webhooks",                                     Permission(Read),           PAGE,               Nothing,  &[], || web::to(webhook_endpoint::list)),
+        row(Post,   "/api/webhooks",                                     Permission(ManageWebhooks), NONE,               Required, &[Conflict], || web::to(webhook_endpoint::create)),
+        row(Get,    "/api/webhooks/{id}",                                Permission(Read),           NONE,               Nothing,  &[NotFound], || web::to(webhook_endpoint::get)),
+        row(Patch,  "/api/webhooks/{id}",                                Permission(ManageWebhooks), NONE,               Required, &[NotFound], || web::to(webhook_endpoint::change)),
+        row(Delete, "/api/webhooks/{id}",                                Permission(ManageWebhooks), NONE,               Nothing,  &[NotFound], || web::to(webhook_endpoint::delete)),
+        row(Post,   "/api/webhooks/{id}/rotate-secret",                  Permission(ManageWebhooks), NONE,               Optional, &[NotFound], || web::to(webhook_endpoint::rotate_secret)),
+        row(Post,   "/api/webhooks/{id}/test",                           Permission(ManageWebhooks), NONE,               Optional, &[NotFound, Conflict], || web::to(delivery::send_test)),
+        row(Get,    "/api/webhooks/{id}/deliveries",                     Permission(Read),           PAGE,               Nothing,  &[NotFound], || web::to(delivery::list)),
+        row(Post,   "/api/webhooks/{id}/deliveries/{delivery}/resend",   Permission(ManageWebhooks), NONE,               Optional, &[NotFound, Conflict], || web::to(delivery::resend)),
+        row(Post,   "/api/webhooks/{id}/deliveries/{delivery}/diagnose", Permission(ManageWebhooks), NONE,               Required, &[NotFound], || web::to(delivery::diagnose)).sandbox_only(),
+        row(Get,    "/api/openapi.json",                                 Anyone,                     NONE,               Nothing,  &[], || web::to(openapi::get)),
+        row(Get,    "/.well-known/paseto-keys",                          Anyone,                     AmongOthers(&[]),   Ignored,  &[], || web::to(paseto_keys::list)),
+        row(Get,    "/healthz",                                          Anyone,                     AmongOthers(&[]),   Ignored,  &[], || web::to(health::live)),
+        row(Get,    "/readyz",                                           Anyone,                     AmongOthers(&[]),   Ignored,  &[Overloaded], || web::to(health::ready)),
     ]
 };
 
-/// Registers every route of the table.
+/// Registers every route of the table that exists in the environment.
 pub(crate) fn register(auth: &Auth, config: &mut web::ServiceConfig) {
     let mut rest = ROUTES;
     while let Some(first) = rest.first() {
         let together = rest.iter().take_while(|row| row.path == first.path).count();
         let (rows, others) = rest.split_at(together);
-        for pattern in patterns(first.path) {
-            config.service(resource(auth, pattern, rows));
+        if first.availability.includes(auth.environment()) {
+            for pattern in patterns(first.path) {
+                config.service(resource(auth, pattern, rows));
+            }
         }
         rest = others;
     }
+}
+
+/// The methods that a path answers, as `Allow` lists them.
+pub(crate) fn allowed_methods(path: &str) -> String {
+    methods(ROUTES.iter().filter(|row| row.path == path))
 }
 
 /// A resource's answer to a method it does not have.
@@ -122,18 +101,6 @@ pub(crate) fn method_not_allowed(
     })
 }
 
-const fn row(
-    verb: Verb,
-    path: &'static str,
-    authority: Authority,
-    query: Parameters,
-    body: BodyRule,
-    errors: &'static [ErrorCode],
-    handler: fn() -> Route,
-) -> RouteRow {
-    RouteRow { verb, path, authority, query, body, errors, handler }
-}
-
 /// The patterns of a path: with and without its trailing slash. Fixed paths are compared as they are, which
 /// is cheaper than one pattern with an optional slash; a tail takes in its slashes by itself.
 fn patterns(path: &str) -> Vec<String> {
@@ -143,9 +110,12 @@ fn patterns(path: &str) -> Vec<String> {
     }
 }
 
+fn methods<'a>(rows: impl IntoIterator<Item = &'a RouteRow>) -> String {
+    rows.into_iter().map(|row| row.verb.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 fn resource(auth: &Auth, pattern: String, rows: &'static [RouteRow]) -> impl HttpServiceFactory + 'static {
-    let allow = rows.iter().map(|row| row.verb.as_str()).collect::<Vec<_>>().join(", ");
-    let mut resource = Resource::new(pattern).default_service(method_not_allowed(allow));
+    let mut resource = Resource::new(pattern).default_service(method_not_allowed(methods(rows)));
     for row in rows {
         let mut route = (row.handler)();
         if let Some(method) = row.verb.method() {
@@ -156,29 +126,6 @@ fn resource(auth: &Auth, pattern: String, rows: &'static [RouteRow]) -> impl Htt
     resource
 }
 
-impl Verb {
-    /// The method's name; `*` when every method is answered.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Any => "*",
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    const fn method(self) -> Option<Method> {
-        match self {
-            Self::Any => None,
-            Self::Get => Some(Method::GET),
-            Self::Post => Some(Method::POST),
-            Self::Patch => Some(Method::PATCH),
-            Self::Delete => Some(Method::DELETE),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -186,6 +133,7 @@ mod tests {
     use actix_web::App;
     use actix_web::http::header;
     use actix_web::test::{TestRequest, call_service, init_service};
+    use cryptopay_domain::Environment;
 
     use super::*;
 
@@ -216,6 +164,18 @@ mod tests {
                 "/healthz",
                 "/readyz",
             ]
+        );
+    }
+
+    #[test]
+    fn the_rows_of_one_path_exist_in_the_same_environments() {
+        for (row, next) in ROUTES.iter().zip(&ROUTES[1..]) {
+            assert!(row.path != next.path || row.availability == next.availability, "{}", row.path);
+        }
+        let sandbox_only = ROUTES.iter().filter(|row| !row.availability.includes(Environment::Production));
+        assert_eq!(
+            sandbox_only.map(|row| row.path).collect::<Vec<_>>(),
+            ["/api/payment-orders/{id}/simulate", "/api/webhooks/{id}/deliveries/{delivery}/diagnose"]
         );
     }
 

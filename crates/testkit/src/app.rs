@@ -1,22 +1,24 @@
 //! The whole application behind a real socket on the loopback interface, and a client that holds every
 //! answer it gets against the rules that all answers obey.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
-use cryptopay_http::HttpConfig;
+use cryptopay_http::{HttpConfig, ServerConfig};
+use cryptopay_payments::Payments;
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, redirect};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::auth::TestAuth;
+use crate::client::client;
 use crate::database::Backend;
 use crate::document::Document;
+use crate::payments::{TestNames, guarded_targets, payments_over};
 
 /// How long a test waits for an answer before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +30,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(600);
 pub struct TestApp {
     /// The core that it serves.
     pub core: TestAuth,
+    /// The payments core over it, guarded as in production. It sends nothing until a test runs its deliveries.
+    pub payments: Payments,
+    /// What names resolve to when a webhook endpoint is made; no other name does.
+    pub names: TestNames,
     /// Its OpenAPI document.
     pub document: Document,
     address: SocketAddr,
@@ -42,6 +48,16 @@ pub struct Call<'a> {
     method: Method,
     path: String,
     request: RequestBuilder,
+    errors: Errors,
+}
+
+/// Which errors an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errors {
+    /// Those that the document gives the operation.
+    OfTheOperation,
+    /// Any that there is: the request asks for one.
+    OnPurpose,
 }
 
 /// What came back.
@@ -64,27 +80,36 @@ impl TestApp {
     /// The application over a core, and with settings, of the test's choice.
     #[must_use]
     pub fn serve(core: TestAuth, config: HttpConfig) -> Self {
-        let auth = core.auth.clone();
-        let server = HttpServer::new(move || cryptopay_http::app(auth.clone(), config.clone()))
-            .workers(1)
-            .keep_alive(KEEP_ALIVE)
-            .disable_signals()
-            .bind(("127.0.0.1", 0))
-            .expect("a free port");
-        let address = server.addrs()[0];
-        let server = server.run();
+        Self::serve_with(core, config, ServerConfig { keep_alive: KEEP_ALIVE, ..ServerConfig::default() })
+    }
+
+    /// The same, with connections treated as the test says.
+    #[must_use]
+    pub fn serve_with(core: TestAuth, config: HttpConfig, server: ServerConfig) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let names = TestNames::default();
+        let payments = payments_over(&core.auth, guarded_targets(), &names);
+        let server = ServerConfig { workers: Some(1), ..server };
+        let server = cryptopay_http::serve(listener, core.auth.clone(), payments.clone(), config, server)
+            .expect("a server");
         let handle = server.handle();
         tokio::spawn(server);
-        let client = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).no_proxy();
-        let client = client.build().expect("a client");
-        Self { core, document: Document::of_the_code(), address, client, server: handle }
+        let client = client();
+        Self { core, payments, names, document: Document::of_the_code(), address, client, server: handle }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Begins a request.
     pub fn call(&self, method: &str, path: &str) -> Call<'_> {
         let method = Method::from_str(method).expect("a method");
         let request = self.client.request(method.clone(), format!("http://{}{path}", self.address));
-        Call { app: self, method, path: path.to_owned(), request }
+        Call { app: self, method, path: path.to_owned(), request, errors: Errors::OfTheOperation }
     }
 
     /// Begins a `GET`.
@@ -115,7 +140,8 @@ impl TestApp {
         String::from_utf8(answer).expect("text")
     }
 
-    /// How many events the audit log holds: every write of the API leaves one there.
+    /// How many events the audit log holds: every change of an account, a credential or a webhook endpoint
+    /// leaves one there.
     pub async fn audit_events(&self) -> usize {
         self.core.auth.store().list_audit_events(None, 10_000).await.expect("the audit log").len()
     }
@@ -141,6 +167,12 @@ impl Call<'_> {
         self.header("authorization", &format!("Bearer {credential}"))
     }
 
+    /// Asks for an error.
+    pub fn sandbox_error(mut self, code: &str) -> Self {
+        self.errors = Errors::OnPurpose;
+        self.header("x-sandbox-error", code)
+    }
+
     /// Sends JSON.
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json").body(body.to_string())
@@ -159,7 +191,8 @@ impl Call<'_> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.expect("a whole answer").to_vec();
         let answer = Answer { status, headers, body };
-        answer.check(&self.method, &self.path, &self.app.document);
+        answer.check(&self.method, &self.path);
+        answer.check_against(&self.app.document, &self.method, &self.path, self.errors);
         answer
     }
 }
@@ -197,7 +230,7 @@ impl Answer {
         Some(value)
     }
 
-    fn check(&self, method: &Method, path: &str, document: &Document) {
+    fn check(&self, method: &Method, path: &str) {
         let what = format!("{method} {path}: {self:?}");
         assert!(!(300..400).contains(&self.status) && self.status != 204, "{what}");
         assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{what}");
@@ -205,11 +238,11 @@ impl Answer {
         assert_eq!(self.header("referrer-policy"), Some("no-referrer"), "{what}");
         assert!(self.header("content-security-policy").is_some(), "{what}");
         assert!(self.header("cache-control").is_some(), "{what}");
-        if path.starts_with("/api/auth") || self.status >= 400 {
+        let is_document = path.starts_with("/api/openapi.json");
+        if path.starts_with("/api/") && !is_document || self.status >= 400 {
             assert_eq!(self.header("cache-control"), Some("no-store"), "{what}");
         }
-        let may_be_empty = method == Method::HEAD || method == Method::OPTIONS;
-        if self.body.is_empty() && may_be_empty || path.starts_with("/docs") && self.status == 200 {
+        if !self.has_json(method, path) {
             return;
         }
         assert_eq!(self.header("content-type"), Some("application/json"), "{what}");
@@ -221,6 +254,20 @@ impl Answer {
         assert_eq!(self.header("allow").is_some(), self.status == 405, "{what}");
         let is_validation = body["error"]["code"] == "VALIDATION_ERROR";
         assert_eq!(body["error"].get("fields").is_some(), is_validation, "{what}");
-        document.check(method.as_str(), path, self.status, &body);
+    }
+
+    fn check_against(&self, document: &Document, method: &Method, path: &str, errors: Errors) {
+        if !self.has_json(method, path) {
+            return;
+        }
+        match errors {
+            Errors::OnPurpose if self.status >= 400 => document.check_error(&self.json()),
+            _ => document.check(method.as_str(), path, self.status, &self.json()),
+        }
+    }
+
+    fn has_json(&self, method: &Method, path: &str) -> bool {
+        let may_be_empty = method == Method::HEAD || method == Method::OPTIONS;
+        !(self.body.is_empty() && may_be_empty || path.starts_with("/docs") && self.status == 200)
     }
 }

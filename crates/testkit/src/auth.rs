@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cryptopay_auth::hasher::{HasherConfig, ScryptCost};
 use cryptopay_auth::{
-    Auth, AuthConfig, KeyFile, KeySource, LoggedIn, LoginCommand, Principal, RegisterCommand, RequestContext,
+    Auth, AuthConfig, KeySources, LoggedIn, LoginCommand, Principal, RegisterCommand, RequestContext,
 };
 use cryptopay_domain::{ClientAddress, DisplayName, EmailAddress, Environment, User, Username};
 use ring::rand::SystemRandom;
@@ -56,12 +56,12 @@ impl TestAuth {
         Self { auth, clock, database }
     }
 
-    /// Another replica on the same database and key file.
+    /// Another replica on the same database and key files.
     pub async fn replica(&self) -> Auth {
         replica(&self.database, &self.clock, self.auth.config().clone()).await
     }
 
-    /// Another replica on the same database and key file, configured in another way.
+    /// Another replica on the same database and key files, configured in another way.
     pub async fn replica_with(&self, config: AuthConfig) -> Auth {
         replica(&self.database, &self.clock, config).await
     }
@@ -97,7 +97,7 @@ async fn replica(database: &TestDatabase, clock: &TestClock, config: AuthConfig)
 }
 
 async fn unloaded(database: &TestDatabase, clock: &TestClock, config: AuthConfig) -> Auth {
-    let keys = KeySource::File(KeyFile::in_directory(database.directory()));
+    let keys = KeySources::in_directory(database.directory());
     let store = database.open().await;
     let random = Arc::new(SystemRandom::new());
     Auth::start(config, store, keys, Arc::new(clock.clone()), random).await.expect("the core starts")

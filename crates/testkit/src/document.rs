@@ -57,11 +57,18 @@ impl Document {
             }
             None => {
                 assert!(matches!(status, 404 | 405), "undocumented operation: {what}");
-                serde_json::json!({"$ref": "#/components/schemas/Error"})
+                error_schema()
             }
         };
         if let Err(problem) = self.fits(&schema, body, "$") {
             panic!("{problem}: {what}");
+        }
+    }
+
+    /// Checks that an answer is an error.
+    pub fn check_error(&self, body: &Value) {
+        if let Err(problem) = self.fits(&error_schema(), body, "$") {
+            panic!("{problem}: {body}");
         }
     }
 
@@ -120,6 +127,10 @@ impl Document {
                     }
                     true
                 }
+                "oneOf" => {
+                    let fitting = |schema: &&Value| self.fits(schema, value, at).is_ok();
+                    rule.as_array().into_iter().flatten().filter(fitting).count() == 1
+                }
                 "additionalProperties" => true,
                 unknown => panic!("{at}: the keyword {unknown} is not understood"),
             };
@@ -139,6 +150,10 @@ impl Document {
         }
         Ok(())
     }
+}
+
+fn error_schema() -> Value {
+    serde_json::json!({"$ref": "#/components/schemas/Error"})
 }
 
 fn is_match(template: &str, path: &str) -> bool {
@@ -183,6 +198,9 @@ fn is_of_pattern(rule: &Value, text: &str) -> bool {
     match rule.as_str() {
         Some("^cp_(live|test)_[0-9A-Za-z]{49}$") => {
             text.strip_prefix("cp_test_").or(text.strip_prefix("cp_live_")).is_some_and(is_key)
+        }
+        Some("^whsec_[0-9A-Za-z+/]{43}=$") => {
+            text.strip_prefix("whsec_").is_some_and(|base64| base64.len() == 44 && base64.ends_with('='))
         }
         Some("^k4\\.pid\\.") => text.starts_with("k4.pid."),
         Some("^k4\\.public\\.") => text.starts_with("k4.public."),

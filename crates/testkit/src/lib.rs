@@ -3,18 +3,27 @@
 
 pub mod app;
 pub mod auth;
+mod client;
 pub mod clock;
 mod damage;
 pub mod database;
 pub mod document;
+mod leases;
+pub mod payments;
 pub mod personas;
 pub mod postgres;
+pub mod receiver;
+pub mod receivers;
 pub mod server;
 
 pub use app::{Answer, Call, TestApp};
 pub use auth::{OTHER_PASSWORD, PASSWORD, TestAuth, context, login_command, test_config};
+pub use client::{client, client_trusting};
 pub use clock::TestClock;
 pub use database::{Backend, TestDatabase};
 pub use document::{Document, Operation};
+pub use payments::{TestNames, guarded_targets, open_targets, page_signature, payments_over, payments_with};
 pub use personas::{Cast, Persona};
+pub use receiver::{Behaviour, Received, TestReceiver};
+pub use receivers::{ReceivedDelivery, ReceiverKind, WebhookReceiver};
 pub use server::{Finished, Installation, Server, Tokens, eventually, time_until};

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cryptopay_store::{DatabaseUrl, Store, StoreConfig};
-use reqwest::{Client, Method, redirect};
+use reqwest::{Client, Method};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::app::Answer;
 use crate::auth::PASSWORD;
+use crate::client::client;
 use crate::database::Backend;
 use crate::postgres::TestPostgres;
 
@@ -34,7 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait between two looks at a condition that a test waits for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// The fields of requests and answers that nobody may ever find in a log.
-const SECRET_FIELDS: [&str; 6] = ["password", "current_password", "new_password", "access", "refresh", "key"];
+const SECRET_FIELDS: [&str; 7] =
+    ["password", "current_password", "new_password", "access", "refresh", "key", "secret"];
 
 /// The program with its configuration and its data. Clones share the data.
 #[derive(Clone)]
@@ -135,15 +137,17 @@ impl Installation {
         self.with("CRYPTOPAY_DATABASE_URL", &url)
     }
 
-    /// The same database and configuration with a data directory of its own, which holds a copy of the key
-    /// file, if there is one yet.
+    /// The same database and configuration with a data directory of its own, which holds copies of the key
+    /// files, if there are any yet.
     #[must_use]
     pub fn replica(&self) -> Self {
         let replica = self.with_other_data_dir();
-        let keys = self.data_dir.join("signing-keys.json");
-        if keys.exists() {
-            fs::create_dir(&replica.data_dir).expect("a data directory");
-            fs::copy(keys, replica.data_dir.join("signing-keys.json")).expect("a copy of the keys");
+        for name in ["signing-keys.json", "encryption-keys.json"] {
+            let keys = self.data_dir.join(name);
+            if keys.exists() {
+                fs::create_dir_all(&replica.data_dir).expect("a data directory");
+                fs::copy(keys, replica.data_dir.join(name)).expect("a copy of the keys");
+            }
         }
         replica
     }
@@ -260,8 +264,7 @@ impl Installation {
             drop(child.wait());
             panic!("the server did not start: {}", output.everything());
         };
-        let client = Client::builder().redirect(redirect::Policy::none()).timeout(PATIENCE).no_proxy();
-        let client = client.build().expect("a client");
+        let client = client();
         let directory = Arc::clone(&self.directory);
         let server =
             Server { address, child, client, output, stderr_reader: Some(reader), _directory: directory };
@@ -465,8 +468,8 @@ impl Output {
             // The whole banner is there by the time the caller learns the address.
             let mut text = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
             text.push_str(&line);
-            let is_last = line.contains("open http://");
-            let found = is_last.then(|| line.split("http://").nth(1)?.split('/').next()?.parse().ok());
+            let url = line.split_once("open http").and_then(|(_, url)| url.split_once("://"));
+            let found = url.map(|(_, address)| address.split('/').next()?.parse().ok());
             if let Some(found) = found.flatten() {
                 // Nobody waits any more when a start took too long.
                 let _ = address.send(found);
@@ -503,6 +506,7 @@ impl Output {
             assert!(!everything.contains(secret), "the server printed {secret}");
         }
         assert!(!everything.contains("k4.secret"), "the server printed a signing key");
+        assert!(!everything.contains("k4.local"), "the server printed an encryption key");
         assert!(!everything.contains("panicked"), "the server panicked: {everything}");
     }
 }

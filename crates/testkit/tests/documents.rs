@@ -39,6 +39,29 @@ fn every_link_between_documents_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+#[test]
+fn every_program_in_the_webhooks_document_is_one_that_is_tested() {
+    let root = workspace();
+    let document = fs::read_to_string(root.join("docs/webhooks.md")).unwrap();
+    let programs: BTreeSet<_> = blocks(&document, "js").chain(blocks(&document, "python")).collect();
+    let examples = ["express.js", "standard.js", "standard.py", "plain.py"];
+    let tested = examples.map(|name| fs::read_to_string(root.join("docs/examples").join(name)).unwrap());
+    assert_eq!(programs, tested.iter().map(String::as_str).collect());
+
+    // The lines of Rust are those of a documentation test.
+    let crate_root = fs::read_to_string(root.join("crates/webhook/src/lib.rs")).unwrap();
+    let documentation = crate_root.replace("//! ", "");
+    let rust: Vec<_> = blocks(&document, "rust").collect();
+    assert_eq!(rust.len(), 1);
+    assert!(documentation.contains(rust[0]), "{}", rust[0]);
+}
+
+/// The code blocks of a language.
+fn blocks<'a>(document: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
+    let starts = document.split(format!("```{language}\n").as_str()).skip(1).collect::<Vec<_>>();
+    starts.into_iter().filter_map(|rest| rest.split("```").next())
+}
+
 /// The backticked names in the last column of the tables.
 fn tests_named_in(document: &str) -> BTreeSet<&str> {
     document

@@ -18,6 +18,8 @@ on_both_databases! {
     a_rotation_of_the_signing_key_logs_nobody_out => signing_key_rotated;
     the_tokens_of_a_revoked_signing_key_are_refused_within_a_second => signing_key_revoked;
     a_signing_key_is_revoked_while_no_server_runs => signing_key_revoked_offline;
+    after_a_rotation_and_sealing_anew_the_old_encryption_key_can_go => encryption_key_rotated;
+    what_a_lost_encryption_key_sealed_is_counted_as_unreadable => encryption_key_lost;
     a_key_file_that_is_damaged_under_a_running_server_logs_nobody_out => key_file_damaged;
 }
 
@@ -150,6 +152,57 @@ async fn signing_key_revoked_offline(backend: Backend) {
     let server = installation.serve().await;
     let keys = server.get("/.well-known/paseto-keys", "").await.json();
     assert_ne!(keys["keys"][0]["kid"], kid);
+}
+
+async fn encryption_key_rotated(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let endpoint = json!({"url": "https://198.41.0.4/hook", "events": ["*"]});
+    assert_eq!(shop.server.post("/api/webhooks", &shop.tokens.access, &endpoint).await.verdict(), "201");
+    let before = shop.order(&["encryption-key", "list"]).await;
+    let said = shop.order(&["encryption-key", "rotate"]).await;
+    let listed = shop.order(&["encryption-key", "list"]).await;
+    let (first, second) = listed.split_once('\n').unwrap();
+    let id = first.strip_suffix("  seals").unwrap();
+    assert!(said.starts_with(id) && !before.contains(id), "{said} {before}");
+    assert_eq!(second.strip_suffix("  opens\n"), before.strip_suffix("  seals\n"), "the old one is kept");
+    let recorded = async || {
+        let installation = shop.installation.store().find_installation().await.unwrap().unwrap();
+        installation.encryption_key.as_deref() == Some(id)
+    };
+    time_until("the server seals with the new key", SECOND, recorded).await;
+    assert!(shop.server.log().contains("sealed with another key"));
+
+    for count in [1, 0] {
+        let said = shop.order(&["encryption-key", "reseal"]).await;
+        assert_eq!(said, format!("sealed anew with {id}: {count}\n"));
+    }
+    // Now the old key can go.
+    shop.server.stop().await;
+    let key = newest_encryption_key(&shop.installation);
+    let newest = shop.installation.with("CRYPTOPAY_ENCRYPTION_KEYS", &key);
+    assert_eq!(newest.run(&["encryption-key", "list"]).await.success(), format!("{id}  seals\n"));
+    assert_eq!(
+        newest.run(&["encryption-key", "reseal"]).await.success(),
+        format!("sealed anew with {id}: 0\n")
+    );
+}
+
+async fn encryption_key_lost(backend: Backend) {
+    let shop = Shop::open(backend).await;
+    let endpoint = json!({"url": "https://198.41.0.4/hook", "events": ["*"]});
+    assert_eq!(shop.server.post("/api/webhooks", &shop.tokens.access, &endpoint).await.verdict(), "201");
+    shop.server.stop().await;
+    fs::remove_file(shop.installation.data_dir().join("encryption-keys.json")).unwrap();
+    let refused = shop.installation.run(&["encryption-key", "reseal"]).await.failure();
+    assert!(refused.contains("--accept-encryption-key-change"), "{refused}");
+    let accepting = ["encryption-key", "reseal", "--accept-encryption-key-change"];
+    let told = shop.installation.run(&accepting).await.failure();
+    assert!(told.contains("unreadable with these keys: 1"), "{told}");
+}
+
+fn newest_encryption_key(installation: &Installation) -> String {
+    let text = fs::read_to_string(installation.data_dir().join("encryption-keys.json")).unwrap();
+    text.split('"').find(|piece| piece.starts_with("k4.local.")).unwrap().to_owned()
 }
 
 async fn key_file_damaged(backend: Backend) {

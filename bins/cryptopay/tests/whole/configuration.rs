@@ -20,6 +20,8 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         .with("CRYPTOPAY_REFRESH_TTL", "60")
         .with("CRYPTOPAY_DATABASE_URL", "mysql://user:hunter2@localhost/db")
         .with("CRYPTOPAY_SIGNING_KEYS", "k4.secret.hunter3")
+        .with("CRYPTOPAY_ENCRYPTION_KEYS", "k4.local.hunter4")
+        .with("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "true")
         .run(&["serve"])
         .await
         .failure();
@@ -30,6 +32,8 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         "CRYPTOPAY_ACCESS_TTL (3600)",
         "'mysql' is neither",
         "key 1 of CRYPTOPAY_SIGNING_KEYS",
+        "key 1 of CRYPTOPAY_ENCRYPTION_KEYS",
+        "CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }
@@ -55,6 +59,24 @@ async fn production_is_served_behind_a_proxy_under_https_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn webhooks_to_private_addresses_are_allowed_in_the_sandbox_alone() {
+    let allowed = installation().await.with("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "true");
+    allowed.run(&["user", "list"]).await.success();
+    let production = allowed
+        .with_other_data_dir()
+        .with("CRYPTOPAY_ENVIRONMENT", "production")
+        .with("CRYPTOPAY_PUBLIC_URL", "https://api.example.com");
+    let error = production.run(&["serve"]).await.failure();
+    assert!(error.contains("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE"), "{error}");
+    let report = production.run(&["doctor"]).await;
+    assert!(report.stdout.contains("FAIL  configuration:"), "{report:?}");
+    assert!(report.stdout.contains("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE"), "{report:?}");
+    assert!(!production.data_dir().join("cryptopay.db").exists(), "it was refused before anything was made");
+    let forbidden = production.with("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "false");
+    forbidden.run(&["user", "list"]).await.success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_public_url_is_an_origin_or_below_one() {
     for url in ["nonsense", "ftp://a.example", "https://a.example/", "https://u:p@a.example", "https://a?b=c"]
     {
@@ -67,7 +89,7 @@ async fn a_public_url_is_an_origin_or_below_one() {
 async fn a_setting_and_its_file_exclude_each_other() {
     let installation = installation().await;
     let file = installation.secret_file("secret", "postgres://localhost/hunter2");
-    for setting in ["CRYPTOPAY_DATABASE_URL", "CRYPTOPAY_SIGNING_KEYS"] {
+    for setting in ["CRYPTOPAY_DATABASE_URL", "CRYPTOPAY_SIGNING_KEYS", "CRYPTOPAY_ENCRYPTION_KEYS"] {
         let both = installation.clone().with(setting, "hunter3").with(&format!("{setting}_FILE"), &file);
         let error = both.run(&["serve"]).await.failure();
         assert!(error.contains("cannot be used with") && !error.contains("hunter"), "{error}");
@@ -78,7 +100,8 @@ async fn a_setting_and_its_file_exclude_each_other() {
 async fn a_secret_file_that_cannot_be_read_is_named() {
     let installation = installation().await;
     let absent = installation.directory().join("absent").to_string_lossy().into_owned();
-    for setting in ["CRYPTOPAY_DATABASE_URL_FILE", "CRYPTOPAY_SIGNING_KEYS_FILE"] {
+    for setting in ["CRYPTOPAY_DATABASE_URL", "CRYPTOPAY_SIGNING_KEYS", "CRYPTOPAY_ENCRYPTION_KEYS"] {
+        let setting = &format!("{setting}_FILE");
         let error = installation.clone().with(setting, &absent).run(&["serve"]).await.failure();
         assert!(error.contains(&absent) && error.contains(setting), "{error}");
     }
@@ -94,6 +117,7 @@ async fn a_value_of_the_wrong_kind_is_quoted() {
         ("CRYPTOPAY_REFRESH_GRACE", "100000"),
         ("CRYPTOPAY_TRUSTED_PROXIES", "10.0.0.0/33"),
         ("CRYPTOPAY_LOG_FORMAT", "xml"),
+        ("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("CRYPTOPAY_LOG", "cryptopay=shout"),
     ] {
         let error = installation().await.with(variable, value).run(&["serve"]).await.failure();
@@ -111,6 +135,9 @@ async fn a_variable_that_is_empty_counts_as_absent() {
         "DATABASE_URL_FILE",
         "SIGNING_KEYS",
         "SIGNING_KEYS_FILE",
+        "ENCRYPTION_KEYS",
+        "ENCRYPTION_KEYS_FILE",
+        "WEBHOOK_ALLOW_PRIVATE",
         "ACCESS_TTL",
         "HASH_THREADS",
         "TRUSTED_PROXIES",
@@ -143,7 +170,7 @@ async fn lifetimes_issuer_origins_and_proxies_are_what_the_variables_say() {
     assert!(installation.directory().join("elsewhere.db").exists());
     server.register("alice").await;
 
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = cryptopay_testkit::client();
     let login = client
         .post(format!("http://{}/api/auth/login", server.address()))
         .header("x-forwarded-for", "203.0.113.9")
@@ -196,4 +223,5 @@ async fn without_variables_everything_is_in_the_folder_data() {
     assert!(status.success());
     assert!(installation.directory().join("data/cryptopay.db").exists());
     assert!(installation.directory().join("data/signing-keys.json").exists());
+    assert!(installation.directory().join("data/encryption-keys.json").exists());
 }

@@ -15,6 +15,12 @@ on_both_databases! {
     other_keys_are_told => other_keys;
 }
 
+/// Each key file: the check that reads it, its name, and what its keys begin with.
+const KEY_FILES: [(&str, &str, &str); 2] = [
+    ("signing keys", "signing-keys.json", "k4.secret."),
+    ("encryption keys", "encryption-keys.json", "k4.local."),
+];
+
 /// An installation that has run.
 async fn installed(backend: Backend) -> Installation {
     let installation = Installation::new(PROGRAM, backend).await;
@@ -47,6 +53,7 @@ async fn healthy(backend: Backend) {
         "data directory",
         "listen address",
         "signing keys",
+        "encryption keys",
         "database",
         "clock",
         "schema",
@@ -69,7 +76,8 @@ async fn another_issuer(backend: Backend) {
 async fn other_keys(backend: Backend) {
     let first = Installation::new(PROGRAM, backend).await.with_database_outside();
     first.run(&["user", "list"]).await.success();
-    complains(&first.with_other_data_dir(), "installation", &["same keys everywhere"]).await;
+    let other = first.with_other_data_dir();
+    complains(&other, "installation", &["same keys everywhere", "same encryption keys everywhere"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,29 +99,32 @@ async fn a_data_directory_that_is_open_to_others_is_told_with_the_command_that_c
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_file_that_others_may_read_is_told_with_the_command_that_closes_it() {
-    let installation = installed(Backend::Sqlite).await;
-    let keys = installation.data_dir().join("signing-keys.json");
-    fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
-    complains(&installation, "signing keys", &["644", "chmod 600"]).await;
-    let error = installation.run(&["serve"]).await.failure();
-    assert!(error.contains("chmod 600"), "{error}");
+    for (check, file, _) in KEY_FILES {
+        let installation = installed(Backend::Sqlite).await;
+        let keys = installation.data_dir().join(file);
+        fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
+        complains(&installation, check, &["644", "chmod 600", file]).await;
+        let error = installation.run(&["serve"]).await.failure();
+        assert!(error.contains("chmod 600") && error.contains(file), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_key_file_is_told_without_quoting_it() {
-    let installation = installed(Backend::Sqlite).await;
-    let keys = installation.data_dir().join("signing-keys.json");
-    let text = fs::read_to_string(&keys).unwrap();
-    let secret = &text.split("k4.secret.").nth(1).unwrap()[..20];
-    for damaged in [text.replace("k4.secret", "k4.sekret"), text[..text.len() / 2].to_owned(), String::new()]
-    {
-        fs::write(&keys, &damaged).unwrap();
-        complains(&installation, "signing keys", &["damaged", "signing-keys.json", "ok    installation"])
-            .await;
-        let report = doctor(&installation).await;
-        assert!(!format!("{report:?}").contains(secret), "{report:?}");
-        let error = installation.run(&["serve"]).await.failure();
-        assert!(error.contains("damaged") && !error.contains(secret), "{error}");
+    for (check, file, header) in KEY_FILES {
+        let installation = installed(Backend::Sqlite).await;
+        let keys = installation.data_dir().join(file);
+        let text = fs::read_to_string(&keys).unwrap();
+        let secret = &text.split(header).nth(1).unwrap()[..20];
+        let other_kind = text.replace(header, "k4.sekret.");
+        for damaged in [other_kind, text[..text.len() / 2].to_owned(), String::new()] {
+            fs::write(&keys, &damaged).unwrap();
+            complains(&installation, check, &["damaged", file, "ok    installation"]).await;
+            let report = doctor(&installation).await;
+            assert!(!format!("{report:?}").contains(secret), "{report:?}");
+            let error = installation.run(&["serve"]).await.failure();
+            assert!(error.contains("damaged") && !error.contains(secret), "{error}");
+        }
     }
 }
 

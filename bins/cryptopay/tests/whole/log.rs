@@ -59,6 +59,12 @@ async fn finest_level(backend: Backend) {
     assert_eq!(server.verify(&key).await, "200");
     let rotated = server.post(&format!("/api/auth/api-keys/{id}/rotate"), &key, &json!({})).await;
     assert_eq!(rotated.verdict(), "201");
+    let endpoint = json!({"url": "https://198.41.0.4/hook", "events": ["*"]});
+    let endpoint = server.post("/api/webhooks", &key, &endpoint).await.json();
+    let rotate = format!("/api/webhooks/{}/rotate-secret", endpoint["id"].as_str().unwrap());
+    let rotated = server.post(&rotate, &key, &json!({})).await;
+    assert_eq!(rotated.verdict(), "200");
+    assert_ne!(endpoint["secret"].as_str().unwrap(), rotated.json()["secret"].as_str().unwrap());
     let renewed = server.refresh(&tokens).await;
     let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
     assert_eq!(server.post("/api/auth/password", &renewed.access, &change).await.verdict(), "200");

@@ -13,14 +13,22 @@ mod configuration;
 mod crash;
 mod database_away;
 mod doctor;
+mod forward_auth;
 mod log;
 mod operator;
 mod page;
 mod replicas;
 mod restart;
+mod scripted_receiver;
+mod shop;
 mod shutdown;
 mod start;
+mod tls;
 mod vanished_clients;
+mod webhook_crash;
+mod webhook_document;
+mod webhook_replicas;
+mod webhooks;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cryptopay");

@@ -98,7 +98,8 @@ async fn the_help_names_every_variable_and_shows_no_secret() {
     let installation = Installation::new(PROGRAM, Backend::Sqlite)
         .await
         .with("CRYPTOPAY_DATABASE_URL", "postgres://user:hunter2@localhost/db")
-        .with("CRYPTOPAY_SIGNING_KEYS", "k4.secret.hunter2");
+        .with("CRYPTOPAY_SIGNING_KEYS", "k4.secret.hunter2")
+        .with("CRYPTOPAY_ENCRYPTION_KEYS", "k4.local.hunter2");
     let help = installation.run(&["serve", "--help"]).await.success();
     for variable in [
         "ENVIRONMENT",
@@ -114,6 +115,9 @@ async fn the_help_names_every_variable_and_shows_no_secret() {
         "CORS_ORIGINS",
         "SIGNING_KEYS",
         "SIGNING_KEYS_FILE",
+        "ENCRYPTION_KEYS",
+        "ENCRYPTION_KEYS_FILE",
+        "WEBHOOK_ALLOW_PRIVATE",
     ] {
         assert!(help.contains(&format!("CRYPTOPAY_{variable}")), "{variable} in {help}");
     }

@@ -13,8 +13,12 @@ use crate::PROGRAM;
 /// How long a revocation may take to reach every replica.
 const SECOND: Duration = Duration::from_secs(1);
 
+const SIGNING_KEYS: (&str, &str) = ("signing-keys.json", "k4.secret.");
+const ENCRYPTION_KEYS: (&str, &str) = ("encryption-keys.json", "k4.local.");
+
 on_both_databases! {
     a_replica_with_another_signing_key_refuses_to_start_and_says_so => another_signing_key;
+    a_replica_that_cannot_read_what_the_others_seal_refuses_to_start_and_says_so => another_encryption_key;
     a_database_of_the_other_environment_is_refused => another_environment;
     another_issuer_needs_to_be_meant => another_issuer;
 }
@@ -113,30 +117,69 @@ async fn a_transaction_held_open_by_somebody_else_does_not_stall_revocations() {
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_may_be_given_their_keys_by_the_environment() {
     let first = Installation::new(PROGRAM, Backend::Postgres).await;
-    let keys = paserk_of(&first).await;
-    let given = first.clone().with("CRYPTOPAY_SIGNING_KEYS", &keys);
+    first.run(&["user", "list"]).await.success();
+    let keys = paserk_of(&first, SIGNING_KEYS);
+    let encryption_keys = paserk_of(&first, ENCRYPTION_KEYS);
+    let given = first
+        .clone()
+        .with("CRYPTOPAY_SIGNING_KEYS", &keys)
+        .with("CRYPTOPAY_ENCRYPTION_KEYS", &encryption_keys);
     let here = given.with_other_data_dir().serve().await;
     let file = first.secret_file("keys", &format!("{keys}\n"));
-    let there = first.with_other_data_dir().with("CRYPTOPAY_SIGNING_KEYS_FILE", &file).serve().await;
+    let encryption_file = first.secret_file("encryption-keys", &format!("{encryption_keys}\n"));
+    let there = first
+        .with_other_data_dir()
+        .with("CRYPTOPAY_SIGNING_KEYS_FILE", &file)
+        .with("CRYPTOPAY_ENCRYPTION_KEYS_FILE", &encryption_file)
+        .serve()
+        .await;
     here.register("alice").await;
     let tokens = here.login("alice").await;
     assert_eq!(there.verify(&tokens.access).await, "200");
     let renewed = there.refresh(&tokens).await;
     assert_eq!(here.verify(&renewed.access).await, "200");
-    let refused = given.run(&["signing-key", "rotate"]).await.failure();
-    assert!(refused.contains("CRYPTOPAY_SIGNING_KEYS"), "{refused}");
+    for (command, variable) in
+        [("signing-key", "CRYPTOPAY_SIGNING_KEYS"), ("encryption-key", "CRYPTOPAY_ENCRYPTION_KEYS")]
+    {
+        let refused = given.run(&[command, "rotate"]).await.failure();
+        assert!(refused.contains(variable), "{refused}");
+    }
 }
 
 async fn another_signing_key(backend: Backend) {
     let first = Installation::new(PROGRAM, backend).await.with_database_outside();
     let server = first.serve().await;
     let kid = server.get("/.well-known/paseto-keys", "").await.json()["keys"][0]["kid"].clone();
-    let other = first.with_other_data_dir();
+    let encryption_keys = paserk_of(&first, ENCRYPTION_KEYS);
+    let other = first.with_other_data_dir().with("CRYPTOPAY_ENCRYPTION_KEYS", &encryption_keys);
     let error = other.run(&["serve"]).await.failure();
     let kid = kid.as_str().unwrap();
     assert!(error.contains(kid) && error.contains("CRYPTOPAY_SIGNING_KEYS"), "{error}");
 
     let accepted = other.serve_by(&["serve", "--accept-signing-key-change"]).await;
+    assert_eq!(accepted.get("/readyz", "").await.status, 200);
+}
+
+async fn another_encryption_key(backend: Backend) {
+    let first = Installation::new(PROGRAM, backend).await.with_database_outside();
+    first.run(&["user", "list"]).await.success();
+    let signing_keys = paserk_of(&first, SIGNING_KEYS);
+    let other = first.with_other_data_dir().with("CRYPTOPAY_SIGNING_KEYS", &signing_keys);
+    let listed = first.run(&["encryption-key", "list"]).await.success();
+    let key = listed.split_whitespace().next().unwrap();
+    let error = other.run(&["serve"]).await.failure();
+    for part in [key, "CRYPTOPAY_ENCRYPTION_KEYS", "--accept-encryption-key-change"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+
+    // With another one that seals it may run, as long as it can read what the first one sealed.
+    other.run(&["encryption-key", "list"]).await.success();
+    let both = format!("{},{}", paserk_of(&other, ENCRYPTION_KEYS), paserk_of(&first, ENCRYPTION_KEYS));
+    other.clone().with("CRYPTOPAY_ENCRYPTION_KEYS", &both).run(&["user", "list"]).await.success();
+    // The database has that one now, which the first does not hold.
+    let error = first.run(&["user", "list"]).await.failure();
+    assert!(error.contains("--accept-encryption-key-change"), "{error}");
+    let accepted = first.serve_by(&["serve", "--accept-encryption-key-change"]).await;
     assert_eq!(accepted.get("/readyz", "").await.status, 200);
 }
 
@@ -171,10 +214,8 @@ async fn another_issuer(backend: Backend) {
     renamed.serve().await;
 }
 
-/// The signing key of an installation's key file, as the environment takes it.
-async fn paserk_of(installation: &Installation) -> String {
-    installation.run(&["user", "list"]).await.success();
-    let text = std::fs::read_to_string(installation.data_dir().join("signing-keys.json")).unwrap();
-    let keys: serde_json::Value = serde_json::from_str(&text).unwrap();
-    keys["keys"][0]["secret"].as_str().unwrap().to_owned()
+/// The newest key of one of an installation's key files, as the environment takes it.
+fn paserk_of(installation: &Installation, (name, header): (&str, &str)) -> String {
+    let text = std::fs::read_to_string(installation.data_dir().join(name)).unwrap();
+    text.split('"').find(|piece| piece.starts_with(header)).unwrap().to_owned()
 }

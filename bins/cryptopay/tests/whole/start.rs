@@ -1,6 +1,6 @@
 //! What a first start says and makes.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
 use cryptopay_testkit::{Backend, Installation, on_both_databases};
@@ -63,11 +63,25 @@ async fn what_it_keeps_is_readable_by_its_owner_alone() {
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
         assert_eq!(mode(path.clone()), 0o600, "{}", path.display());
     }
-    for name in ["cryptopay.db", "signing-keys.json"] {
+    for name in ["cryptopay.db", "signing-keys.json", "encryption-keys.json"] {
         assert!(names.iter().any(|found| found == name), "{name} in {names:?}");
     }
     assert!(names.iter().all(|name| !name.ends_with(".tmp")), "{names:?}");
     drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
+    let directory = tempfile::tempdir().unwrap();
+    let limited = directory.path().join("limited");
+    fs::write(&limited, format!("#!/bin/sh\nulimit -S -n 256\nexec '{PROGRAM}' \"$@\"\n")).unwrap();
+    fs::set_permissions(&limited, Permissions::from_mode(0o700)).unwrap();
+    let server = Installation::new(&limited.to_string_lossy(), Backend::Sqlite).await.serve().await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.process())).unwrap();
+    let numbers = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let (soft, hard) = numbers.trim_start().split_once(' ').unwrap();
+    assert_ne!(soft, "256");
+    assert_eq!(Some(soft), hard.split_whitespace().next());
 }
 
 #[tokio::test(flavor = "multi_thread")]

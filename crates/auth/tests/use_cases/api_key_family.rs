@@ -1,8 +1,8 @@
 //! Keys made with keys: what they may, whom they reach, and with whom they end.
 
 use cryptopay_auth::{
-    ChangeApiKeyRejection, CreateApiKeyRejection, NewApiKey, NotFound, Principal, RevokeApiKeyRejection,
-    RotateApiKeyRejection,
+    ActorRejection, ChangeApiKeyRejection, CreateApiKeyRejection, NewApiKey, NotFound, Principal,
+    RevokeApiKeyRejection, RotateApiKeyRejection,
 };
 use cryptopay_domain::api_key::{ApiKeyChange, ApiKeyStatus};
 use cryptopay_domain::{ApiKeyId, PageRequest, Permission};
@@ -58,7 +58,7 @@ async fn bounded(backend: Backend) {
     // A key that may manage nothing makes nothing, whatever it asks for.
     let (_, small) = made_and_used(&test, &alice, &[Permission::Read]).await;
     let outcome = test.auth.create_api_key(&small, key_request(&[Permission::Read], None), &context()).await;
-    assert_eq!(rejection(outcome), CreateApiKeyRejection::InsufficientPermissions);
+    assert_eq!(rejection(outcome), CreateApiKeyRejection::Actor(ActorRejection::InsufficientPermissions));
 }
 
 async fn bounded_by_overlap(backend: Backend) {
@@ -124,7 +124,7 @@ async fn reach(backend: Backend) {
     // A key may revoke itself.
     test.auth.revoke_api_key(&child_principal, child, &context()).await.unwrap();
     let again = test.auth.revoke_api_key(&child_principal, child, &context()).await;
-    assert_eq!(rejection(again), RevokeApiKeyRejection::Unauthenticated);
+    assert_eq!(rejection(again), RevokeApiKeyRejection::Actor(ActorRejection::Unauthenticated));
 }
 
 async fn narrowing(backend: Backend) {
@@ -155,16 +155,16 @@ async fn no_longer_manages(backend: Backend) {
     test.auth.change_api_key(&alice, made.details.id, change.clone(), &context()).await.unwrap();
     let request = key_request(&[Permission::Read], None);
     let outcome = test.auth.create_api_key(&key, request.clone(), &context()).await;
-    assert_eq!(rejection(outcome), CreateApiKeyRejection::InsufficientPermissions);
+    assert_eq!(rejection(outcome), CreateApiKeyRejection::Actor(ActorRejection::InsufficientPermissions));
     let outcome = test.auth.rotate_api_key(&key, made.details.id, DAY, &context()).await;
-    assert_eq!(rejection(outcome), RotateApiKeyRejection::InsufficientPermissions);
+    assert_eq!(rejection(outcome), RotateApiKeyRejection::Actor(ActorRejection::InsufficientPermissions));
     test.auth.revoke_api_key(&alice, made.details.id, &context()).await.unwrap();
     let outcome = test.auth.create_api_key(&key, request, &context()).await;
-    assert_eq!(rejection(outcome), CreateApiKeyRejection::Unauthenticated);
+    assert_eq!(rejection(outcome), CreateApiKeyRejection::Actor(ActorRejection::Unauthenticated));
     let outcome = test.auth.change_api_key(&key, made.details.id, change, &context()).await;
-    assert_eq!(rejection(outcome), ChangeApiKeyRejection::Unauthenticated);
+    assert_eq!(rejection(outcome), ChangeApiKeyRejection::Actor(ActorRejection::Unauthenticated));
     let outcome = test.auth.rotate_api_key(&key, made.details.id, DAY, &context()).await;
-    assert_eq!(rejection(outcome), RotateApiKeyRejection::Unauthenticated);
+    assert_eq!(rejection(outcome), RotateApiKeyRejection::Actor(ActorRejection::Unauthenticated));
 }
 
 async fn against_revocation(backend: Backend) {
@@ -186,7 +186,10 @@ async fn against_revocation(backend: Backend) {
         for outcome in outcomes {
             match outcome {
                 Ok(child) => assert!(!is_accepted(&test.auth, child.key.expose()).await),
-                refused => assert_eq!(rejection(refused), CreateApiKeyRejection::Unauthenticated),
+                refused => assert_eq!(
+                    rejection(refused),
+                    CreateApiKeyRejection::Actor(ActorRejection::Unauthenticated)
+                ),
             }
         }
     }

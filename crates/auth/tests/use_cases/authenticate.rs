@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cryptopay_auth::{
-    AuthenticationRejection, Failure, KeyRing, KeySource, RefreshRejection, SigningKey, Store, StoreConfig,
+    AuthenticationRejection, Failure, KeyRing, KeySource, KeySources, RefreshRejection, SigningKey, Store,
+    StoreConfig,
 };
 use cryptopay_domain::{Environment, Permission, PermissionSet};
 use cryptopay_testkit::{
@@ -227,7 +228,7 @@ async fn without_a_store_what_is_remembered_is_answered_until_the_feed_is_stale(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let config = StoreConfig { connections: 2, readers: 1 };
     let store = Store::open(test.database.url(), config, runtime.handle().clone()).unwrap();
-    let keys = KeySource::File(key_file(&test.database));
+    let keys = KeySources::in_directory(test.database.directory());
     let (clock, random) = (std::sync::Arc::new(test.clock.clone()), std::sync::Arc::new(SystemRandom::new()));
     let auth = cryptopay_auth::Auth::start(test_config(), store, keys, clock, random).await.unwrap();
     auth.load_revocations().await.unwrap();

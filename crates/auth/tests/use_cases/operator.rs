@@ -1,6 +1,7 @@
 //! What the operator does on the command line, beside a running server.
 
 use cryptopay_auth::operator::{AccountState, NoSuchSubject};
+use cryptopay_auth::{ActorRejection, CreateApiKeyRejection};
 use cryptopay_domain::{ApiKeyId, PageRequest, Permission, UserId, Username};
 use cryptopay_store::DatabaseUrl;
 use cryptopay_testkit::postgres::connect;
@@ -35,7 +36,7 @@ async fn disabled(backend: Backend) {
     for principal in [&alice, &key] {
         let request = crate::support::key_request(&[Permission::Read], None);
         let outcome = test.auth.create_api_key(principal, request, &context()).await;
-        assert_eq!(rejection(outcome), cryptopay_auth::CreateApiKeyRejection::Unauthenticated);
+        assert_eq!(rejection(outcome), CreateApiKeyRejection::Actor(ActorRejection::Unauthenticated));
     }
     // The operator still can.
     test.auth.set_account_state(&name, AccountState::Enabled).await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cryptopay_auth::{Auth, KeyFile, KeySource, RefreshRejection, Store, StoreConfig, TokenPair};
+use cryptopay_auth::{Auth, KeySources, RefreshRejection, Store, StoreConfig, TokenPair};
 use cryptopay_domain::PageRequest;
 use cryptopay_store::DatabaseUrl;
 use cryptopay_testkit::postgres::connect;
@@ -281,7 +281,7 @@ async fn rolled_back(backend: Backend) {
 async fn start_on(test: &TestAuth, url: &DatabaseUrl) -> Auth {
     let config = StoreConfig { connections: 4, readers: 1 };
     let store = Store::open(url, config, tokio::runtime::Handle::current()).unwrap();
-    let keys = KeySource::File(KeyFile::in_directory(test.database.directory()));
+    let keys = KeySources::in_directory(test.database.directory());
     let (clock, random) = (Arc::new(test.clock.clone()), Arc::new(SystemRandom::new()));
     let auth = Auth::start(test.auth.config().clone(), store, keys, clock, random).await.unwrap();
     auth.load_revocations().await.unwrap();

@@ -1,6 +1,8 @@
 //! A merchant's sessions.
 
-use cryptopay_auth::{EndSessionRejection, LoginRequired, RequestContext};
+use cryptopay_auth::{
+    ActorRejection, CreateApiKeyRejection, EndSessionRejection, LoginRequired, RequestContext,
+};
 use cryptopay_domain::page::PageLimit;
 use cryptopay_domain::{PageRequest, Permission, SessionId};
 use cryptopay_testkit::{Backend, PASSWORD, TestAuth, context, login_command, on_both_databases};
@@ -195,5 +197,5 @@ async fn ended_is_ended(backend: Backend) {
     rejection(test.auth.refresh(login.refresh.expose(), &context()).await);
     let request = crate::support::key_request(&[Permission::Read], None);
     let outcome = test.auth.create_api_key(&principal, request, &context()).await;
-    assert_eq!(rejection(outcome), cryptopay_auth::CreateApiKeyRejection::Unauthenticated);
+    assert_eq!(rejection(outcome), CreateApiKeyRejection::Actor(ActorRejection::Unauthenticated));
 }

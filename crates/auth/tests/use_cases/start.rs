@@ -1,16 +1,24 @@
 //! Starting: a core runs on its own installation and on no other.
 
-use cryptopay_auth::{Auth, AuthConfig, Change, KeyFile, KeyRing, KeySource, SigningKey, StartError};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use cryptopay_auth::{
+    Auth, AuthConfig, Change, EncryptionKey, EncryptionKeyFile, EncryptionKeySource, EncryptionRing, KeyFile,
+    KeyRing, KeySource, KeySources, SigningKey, StartError,
+};
 use cryptopay_domain::Environment;
 use cryptopay_testkit::{Backend, TestAuth, TestClock, TestDatabase, on_both_databases, test_config};
 use ring::rand::SystemRandom;
 
-use crate::support::{is_accepted, key_file, start};
+use crate::support::{is_accepted, key_file, start, start_with_keys};
 
 on_both_databases! {
     the_other_environment_refuses_to_start => environment;
     another_issuer_refuses_to_start_unless_the_change_is_meant => issuer;
     an_unknown_signing_key_refuses_to_start_unless_the_change_is_meant => signing_key;
+    an_unknown_encryption_key_refuses_to_start_unless_it_is_given_up => encryption_key;
+    a_key_file_that_others_may_read_refuses_to_start => open_key_files;
     two_first_starts_at_once_end_with_one_ring => first_starts;
 }
 
@@ -20,6 +28,10 @@ fn fixed(keys: &[&SigningKey]) -> KeySource {
 
 fn key() -> SigningKey {
     SigningKey::generate(&SystemRandom::new()).unwrap()
+}
+
+fn new_encryption_key() -> EncryptionKey {
+    EncryptionKey::generate(&SystemRandom::new()).unwrap()
 }
 
 /// `Auth` says nothing of itself, so `unwrap_err` cannot be used.
@@ -77,6 +89,54 @@ async fn signing_key(backend: Backend) {
     assert!(begin(test_config(), fixed(&[&second, &first])).await.is_err());
 }
 
+async fn encryption_key(backend: Backend) {
+    let test = TestAuth::start(backend).await;
+    let mine = test.auth.encryption().active().clone();
+    let (second, stranger) = (new_encryption_key(), new_encryption_key());
+    let recorded = async || test.auth.store().find_installation().await.unwrap().unwrap().encryption_key;
+    let begin = async |config: AuthConfig, keys: &[&EncryptionKey]| {
+        let ring = EncryptionRing::new(keys.iter().map(|key| (*key).clone()).collect()).unwrap();
+        let encryption = EncryptionKeySource::Fixed(ring);
+        let keys = KeySources { encryption, ..KeySources::in_directory(test.database.directory()) };
+        start_with_keys(&test.database, &test.clock, config, keys).await
+    };
+    assert_eq!(recorded().await.as_deref(), Some(mine.id().as_str()));
+    let error = refusal(begin(test_config(), &[&stranger]).await);
+    assert!(matches!(error, StartError::OtherEncryptionKey { .. }), "{error}");
+    for part in [mine.id().as_str(), stranger.id().as_str(), "--accept-encryption-key-change", "unreadable"] {
+        assert!(error.to_string().contains(part), "{part} in {error}");
+    }
+    assert_eq!(recorded().await.as_deref(), Some(mine.id().as_str()), "nothing was changed by the attempt");
+    // The new key seals and the old one opens: a rotation.
+    begin(test_config(), &[&second, &mine]).await.unwrap();
+    assert_eq!(recorded().await.as_deref(), Some(second.id().as_str()));
+    assert!(begin(test_config(), &[&mine]).await.is_err(), "it could not read what the others seal");
+    let accepted = AuthConfig { encryption_key_change: Change::Accepted, ..test_config() };
+    let auth = begin(accepted, &[&stranger]).await.unwrap();
+    assert_eq!(auth.encryption().active().id(), stranger.id());
+    begin(test_config(), &[&stranger]).await.unwrap();
+}
+
+async fn open_key_files(backend: Backend) {
+    let test = TestAuth::start(backend).await;
+    let directory = test.database.directory();
+    let begin = async || {
+        refusal(
+            start_with_keys(&test.database, &test.clock, test_config(), KeySources::in_directory(directory))
+                .await,
+        )
+    };
+    let encryption = EncryptionKeyFile::in_directory(directory);
+    fs::set_permissions(encryption.path(), Permissions::from_mode(0o644)).unwrap();
+    let error = begin().await;
+    assert!(matches!(error, StartError::EncryptionKeyFile(_)), "{error}");
+    assert!(error.to_string().contains("chmod 600") && error.to_string().contains("encryption-keys.json"));
+    fs::set_permissions(KeyFile::in_directory(directory).path(), Permissions::from_mode(0o640)).unwrap();
+    let error = begin().await;
+    assert!(matches!(error, StartError::KeyFile(_)), "{error}");
+    assert!(error.to_string().contains("chmod 600") && error.to_string().contains("signing-keys.json"));
+}
+
 async fn first_starts(backend: Backend) {
     let (database, clock) = (TestDatabase::create(backend).await, TestClock::new());
     let database = std::sync::Arc::new(database);
@@ -84,8 +144,9 @@ async fn first_starts(backend: Backend) {
         .map(|_| {
             let (database, clock) = (std::sync::Arc::clone(&database), clock.clone());
             tokio::spawn(async move {
-                let keys = KeySource::File(KeyFile::in_directory(database.directory()));
-                start(&database, &clock, test_config(), keys).await.map(|auth| auth.published_keys())
+                let keys = KeySources::in_directory(database.directory());
+                let auth = start_with_keys(&database, &clock, test_config(), keys).await?;
+                Ok::<_, StartError>((auth.published_keys(), auth.encryption().active().id().clone()))
             })
         })
         .collect();
@@ -93,6 +154,6 @@ async fn first_starts(backend: Backend) {
     for started in starts {
         rings.push(started.await.unwrap().unwrap());
     }
-    assert_eq!(rings[0].len(), 1);
+    assert_eq!(rings[0].0.len(), 1);
     assert!(rings.iter().all(|ring| *ring == rings[0]), "{rings:?}");
 }

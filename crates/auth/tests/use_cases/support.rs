@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cryptopay_auth::{
-    Auth, AuthConfig, Failure, KeyFile, KeySource, NewApiKey, Outcome, Principal, RegisterCommand, StartError,
+    Auth, AuthConfig, Failure, KeyFile, KeySource, KeySources, NewApiKey, Outcome, Principal,
+    RegisterCommand, StartError,
 };
 use cryptopay_domain::api_key::ApiKeyRequest;
 use cryptopay_domain::{DisplayName, EmailAddress, Permission, PermissionSet, Timestamp, UserId, Username};
@@ -92,12 +93,23 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// Starts a core that knows nothing of revocations yet.
+/// Starts a core that knows nothing of revocations yet, with the encryption keys of the test's database.
 pub(crate) async fn start(
     database: &TestDatabase,
     clock: &TestClock,
     config: AuthConfig,
-    keys: KeySource,
+    signing: KeySource,
+) -> Result<Auth, StartError> {
+    let keys = KeySources { signing, ..KeySources::in_directory(database.directory()) };
+    start_with_keys(database, clock, config, keys).await
+}
+
+/// The same with keys of the test's choice.
+pub(crate) async fn start_with_keys(
+    database: &TestDatabase,
+    clock: &TestClock,
+    config: AuthConfig,
+    keys: KeySources,
 ) -> Result<Auth, StartError> {
     let random = Arc::new(SystemRandom::new());
     Auth::start(config, database.open().await, keys, Arc::new(clock.clone()), random).await

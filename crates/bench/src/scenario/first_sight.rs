@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use cryptopay_auth::{
-    Auth, AuthConfig, DatabaseUrl, KeyRing, KeySource, SigningKey, Store, StoreConfig, SystemClock,
+    Auth, AuthConfig, DatabaseUrl, KeyRing, KeySource, KeySources, SigningKey, Store, StoreConfig,
+    SystemClock,
 };
 use cryptopay_domain::{Environment, PermissionSet, SessionId, UserId};
 use cryptopay_token::{AccessClaims, AccessToken, TokenContext, access_token};
@@ -79,7 +80,9 @@ impl Installation {
         Store::migrate(&url).await?;
         let store = Store::open(&url, StoreConfig::default(), tokio::runtime::Handle::current())?;
         let config = AuthConfig::new(Environment::Sandbox, ISSUER.to_owned());
-        let keys = KeySource::Fixed(KeyRing::fixed(vec![key.clone()])?);
+        let signing = KeySource::Fixed(KeyRing::fixed(vec![key.clone()])?);
+        let directory = database.parent().context("a database lies in a directory")?;
+        let keys = KeySources { signing, ..KeySources::in_directory(directory) };
         let auth = Auth::start(config, store, keys, Arc::new(SystemClock), random).await?;
         Ok(Self { auth, key, context: TokenContext::new(ISSUER, Environment::Sandbox) })
     }

@@ -73,7 +73,7 @@ async fn requests(connection: &mut Connection, credential: Credential) -> Result
                 tokens = refresh(connection, &tokens.refresh).await?;
             }
             Credential::ApiKey => {
-                requests.push(verify_request(&create_api_key(connection, &tokens.access).await?));
+                requests.push(verify_request(&create_api_key(connection, &tokens.access, &["read"]).await?));
             }
         }
     }

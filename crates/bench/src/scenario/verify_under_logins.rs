@@ -26,7 +26,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mut connection = Connection::open(server.address).await?;
     register(&mut connection, "merchant").await?;
     let access = login(&mut connection, "merchant").await?.access;
-    let request = verify_request(&create_api_key(&mut connection, &access).await?);
+    let request = verify_request(&create_api_key(&mut connection, &access, &["read"]).await?);
 
     let (mut quiet, mut loaded) = (Vec::new(), Vec::new());
     for run in 0..bench.pairs() {

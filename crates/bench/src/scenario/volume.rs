@@ -1,19 +1,16 @@
 //! Whether a million users and keys cost more than a thousand.
 
-use std::fs;
-use std::path::Path;
 use std::vec;
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
-use tokio_postgres::config::Host;
 
 use crate::bench::{Bench, progress};
+use crate::database::{Backend, Database};
 use crate::http_client::Connection;
 use crate::load::{Client, Next, exhaust};
-use crate::machine::{SERVER_CORE, pin_process};
 use crate::merchant::{login_request, register, verify_request};
-use crate::population::{Inhabitant, connect, settle_postgres, settle_sqlite, strangers};
+use crate::population::{Inhabitant, settle, strangers};
 use crate::report::Row;
 use crate::sample::Sample;
 use crate::server::{Server, readiness};
@@ -31,13 +28,6 @@ const WARM_UP: usize = 20_000;
 /// So many times as much before the first round of a server that is kept.
 const LONG_WARM_UP: usize = 5;
 const BAR: f64 = 1.15;
-
-/// Which database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Backend {
-    Sqlite,
-    Postgres,
-}
 
 pub(crate) async fn measure(bench: &Bench, backend: Backend) -> Result<Vec<Row>> {
     let mut datasets = [
@@ -97,9 +87,7 @@ struct Dataset {
     /// The server, kept from round to round if it can be. Dropped before its directory is.
     server: Option<Server>,
     directory: TempDir,
-    database: Option<String>,
-    /// The database server's process, if it is not ours.
-    postmaster: Option<u32>,
+    database: Database,
     inhabitants: Vec<Inhabitant>,
     verifies: Vec<Sample>,
     logins: Vec<Sample>,
@@ -109,32 +97,13 @@ impl Dataset {
     async fn make(bench: &Bench, backend: Backend, size: u32) -> Result<Self> {
         progress(format_args!("making {size} users and keys on {backend:?}"));
         let directory = bench.fresh_directory()?;
-        let (database, postmaster) = match backend {
-            Backend::Sqlite => (None, None),
-            Backend::Postgres => {
-                let cluster = std::env::var("CRYPTOPAY_TEST_POSTGRES")
-                    .context("CRYPTOPAY_TEST_POSTGRES names no cluster; `just bench` starts one")?;
-                (Some(create_database(&cluster, size).await?), Some(pinned_postmaster(&cluster)?))
-            }
-        };
+        let database = Database::create(backend, &format!("volume_{size}")).await?;
         // Makes the tables and one merchant the proper way.
-        let server =
-            Server::start(&bench.program, directory.path(), database.as_deref(), &readiness()).await?;
+        let server = Server::start(&bench.program, directory.path(), database.url(), &readiness()).await?;
         register(&mut Connection::open(server.address).await?, "merchant").await?;
         server.stop().await?;
-        let inhabitants = match &database {
-            None => settle_sqlite(&directory.path().join("cryptopay.db"), size)?,
-            Some(url) => settle_postgres(url, size).await?,
-        };
-        Ok(Self {
-            directory,
-            database,
-            postmaster,
-            inhabitants,
-            server: None,
-            verifies: Vec::new(),
-            logins: Vec::new(),
-        })
+        let inhabitants = settle(&database, directory.path(), size, "read").await?;
+        Ok(Self { directory, database, inhabitants, server: None, verifies: Vec::new(), logins: Vec::new() })
     }
 
     async fn measure_verifies(&mut self, bench: &Bench, round: usize) -> Result<()> {
@@ -181,14 +150,11 @@ impl Dataset {
         let server = match self.server.take() {
             Some(server) => server,
             None => {
-                let (directory, database) = (self.directory.path(), self.database.as_deref());
+                let (directory, database) = (self.directory.path(), self.database.url());
                 Server::start(&bench.program, directory, database, &readiness()).await?
             }
         };
-        let tree = match self.postmaster {
-            None => server.tree(),
-            Some(postmaster) => server.tree().with(postmaster),
-        };
+        let tree = self.database.tree(&server);
         let sample = exhaust(Asking::crowd(&server, connections, requests, answer).await?, &tree).await?;
         self.server = Some(server);
         Ok(sample)
@@ -209,7 +175,7 @@ impl Dataset {
     /// soon after the start as ever, and a fresh server has no uses of earlier rounds to write. A connection to
     /// PostgreSQL, though, maps the shared buffers page by page, and a short-lived one would measure that.
     fn keeps_server(&self) -> bool {
-        self.postmaster.is_some() && !self.is_small()
+        self.database.url().is_some() && !self.is_small()
     }
 
     /// Which parts of the others warm up the server for a round.
@@ -260,30 +226,4 @@ impl Client for Asking {
         );
         Ok(if self.requests.len() == 0 { Next::Done } else { Next::More })
     }
-}
-
-async fn create_database(cluster: &str, size: u32) -> Result<String> {
-    let (server, _) = cluster.rsplit_once('/').context("the cluster's URL names no database")?;
-    let name = format!("bench_{}_{size}", std::process::id());
-    connect(cluster).await?.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-    Ok(format!("{server}/{name}"))
-}
-
-/// The process of the cluster, moved to the server's core: what it starts for new connections follows it.
-fn pinned_postmaster(cluster: &str) -> Result<u32> {
-    let config: tokio_postgres::Config = cluster.parse()?;
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let Some(Host::Unix(directory)) = config.get_hosts().first() else {
-        anyhow::bail!("the cluster must be reached over a Unix socket: its processor time counts");
-    };
-    let postmaster = socket_owner(directory, port)?;
-    pin_process(postmaster, SERVER_CORE)?;
-    Ok(postmaster)
-}
-
-/// The first line of the lock file beside a socket of PostgreSQL is the number of the process that listens.
-fn socket_owner(directory: &Path, port: u16) -> Result<u32> {
-    let lock = directory.join(format!(".s.PGSQL.{port}.lock"));
-    let text = fs::read_to_string(&lock).with_context(|| format!("{} cannot be read", lock.display()))?;
-    text.lines().next().and_then(|pid| pid.trim().parse().ok()).context("no process is named there")
 }

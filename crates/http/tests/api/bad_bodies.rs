@@ -71,7 +71,7 @@ async fn content_types(backend: Backend) {
     for route in &scene.routes {
         let call = || scene.app.call(route.method, &route.path).bearer(&scene.access);
         let body = route.good.to_string();
-        let before = scene.app.audit_events().await;
+        let before = scene.traces().await;
         for content_type in wrong {
             let answer = call().header("content-type", content_type).body(body.clone()).send().await;
             assert_eq!(answer.verdict(), "415 UNSUPPORTED_MEDIA_TYPE", "{} {content_type}", route.path);
@@ -81,7 +81,7 @@ async fn content_types(backend: Backend) {
         assert_eq!(twice.send().await.verdict(), "415 UNSUPPORTED_MEDIA_TYPE");
         let packed = call().json(&route.good).header("content-encoding", "gzip");
         assert_eq!(packed.send().await.verdict(), "415 UNSUPPORTED_MEDIA_TYPE");
-        assert_eq!(scene.app.audit_events().await, before, "{}", route.path);
+        assert_eq!(scene.traces().await, before, "{}", route.path);
     }
     for content_type in
         ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"]

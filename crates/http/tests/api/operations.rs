@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use cryptopay_domain::Permission;
 use cryptopay_testkit::{Backend, Cast, Document, Operation, PASSWORD, Persona, TestApp, on_both_databases};
 
+use crate::objects::{payment_order, webhook_endpoint};
+
 /// One operation, and the verdicts in the order of [`Persona::ACCEPTED`], after that on everyone who is
 /// refused.
 struct Row {
@@ -17,6 +19,7 @@ struct Row {
 
 const OK: &str = "200";
 const MADE: &str = "201";
+const SENT: &str = "202";
 const NOBODY: &str = "401 INVALID_TOKEN";
 const LACKS: &str = "403 INSUFFICIENT_PERMISSIONS";
 const HIDDEN: &str = "404 NOT_FOUND";
@@ -57,6 +60,19 @@ const TABLE: &[Row] = &[
     row("DELETE",  "/api/auth/api-keys/{id}",          "",                                                                  NOBODY, [OK,    HIDDEN, LACKS, LACKS, LACKS, HIDDEN]),
     row("POST",    "/api/auth/api-keys/{id}/rotate",   "",                                                                  NOBODY, [MADE,  HIDDEN, LACKS, LACKS, LACKS, HIDDEN]),
     row("GET",     "/api/payment-orders",              "",                                                                  NOBODY, [OK,    OK,    OK,    LACKS, LACKS, OK]),
+    row("POST",    "/api/payment-orders",              r#"{"amount": "49.90", "currency": "USD"}"#,                         NOBODY, [MADE,  MADE,  LACKS, MADE,  LACKS, MADE]),
+    row("GET",     "/api/payment-orders/{id}",         "",                                                                  NOBODY, [OK,    HIDDEN, OK,   LACKS, LACKS, OK]),
+    row("POST",    "/api/payment-orders/{id}/simulate", r#"{"status": "paid"}"#,                                            NOBODY, [OK,    HIDDEN, LACKS, OK,   LACKS, OK]),
+    row("GET",     "/api/webhooks",                    "",                                                                  NOBODY, [OK,    OK,    OK,    LACKS, LACKS, OK]),
+    row("POST",    "/api/webhooks",                    r#"{"url": "https://shop.example", "events": ["*"]}"#,               NOBODY, [MADE,  MADE,  LACKS, LACKS, MADE,  MADE]),
+    row("GET",     "/api/webhooks/{id}",               "",                                                                  NOBODY, [OK,    HIDDEN, OK,   LACKS, LACKS, OK]),
+    row("PATCH",   "/api/webhooks/{id}",               r#"{"description": "Other"}"#,                                       NOBODY, [OK,    HIDDEN, LACKS, LACKS, OK,   OK]),
+    row("DELETE",  "/api/webhooks/{id}",               "",                                                                  NOBODY, [OK,    HIDDEN, LACKS, LACKS, OK,   OK]),
+    row("POST",    "/api/webhooks/{id}/rotate-secret", "",                                                                  NOBODY, [OK,    HIDDEN, LACKS, LACKS, OK,   OK]),
+    row("POST",    "/api/webhooks/{id}/test",          "",                                                                  NOBODY, [SENT,  HIDDEN, LACKS, LACKS, SENT, SENT]),
+    row("GET",     "/api/webhooks/{id}/deliveries",    "",                                                                  NOBODY, [OK,    HIDDEN, OK,   LACKS, LACKS, OK]),
+    row("POST",    "/api/webhooks/{id}/deliveries/{delivery}/resend", "",                                                   NOBODY, [SENT,  HIDDEN, LACKS, LACKS, SENT, SENT]),
+    row("POST",    "/api/webhooks/{id}/deliveries/{delivery}/diagnose", r#"{"signature": "x"}"#,                            NOBODY, [OK,    HIDDEN, LACKS, LACKS, OK,   OK]),
 ];
 
 const fn row(
@@ -138,15 +154,22 @@ async fn check(app: &TestApp, cast: &Cast, row: &Row, persona: Persona, expected
     }
 }
 
-/// The path with the identifier of a fresh object of Alice's.
+/// The path with the identifiers of objects of Alice's, fresh where there may be many.
 async fn path_of(app: &TestApp, path: &str) -> String {
     if !path.contains("{id}") {
         return path.replace("{path}", "some/where//else");
     }
     let alice = app.core.login("alice").await;
     let alice = app.core.auth.authenticate(alice.access.expose()).await.unwrap();
+    if path.contains("/webhooks/") {
+        let endpoint = webhook_endpoint(app, &alice).await;
+        let delivery = app.payments.send_test(&alice, endpoint).await.unwrap().id;
+        return path.replace("{id}", &endpoint.to_string()).replace("{delivery}", &delivery.to_string());
+    }
     let id = if path.contains("/sessions/") {
         alice.credential.id()
+    } else if path.contains("/payment-orders/") {
+        payment_order(app, &alice).await.to_string()
     } else {
         app.core.api_key(&alice, &[Permission::Read], None).await.details.id.to_string()
     };

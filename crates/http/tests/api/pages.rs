@@ -6,10 +6,14 @@ use cryptopay_domain::Permission;
 use cryptopay_testkit::{Backend, TestApp, on_both_databases};
 use serde_json::{Value, json};
 
+use crate::objects::{payment_order, webhook_endpoint};
+
 on_both_databases! {
     a_list_is_walked_both_ways_and_stays_put_while_it_grows => walk;
     what_is_no_page_of_this_list_is_refused => strangers;
     an_empty_list_is_one_empty_page => empty;
+    orders_endpoints_and_deliveries_are_walked_both_ways => payments;
+    a_cursor_belongs_to_the_deliveries_of_one_endpoint => deliveries;
 }
 
 fn ids(page: &Value) -> Vec<String> {
@@ -100,6 +104,10 @@ async fn strangers(backend: Backend) {
         ("/api/auth/api-keys", [&sessions, &bobs_keys, &bobs_sessions]),
         ("/api/auth/sessions", [&keys, &bobs_keys, &bobs_sessions]),
         ("/api/payment-orders", [&keys, &sessions, &bobs_keys]),
+        ("/api/webhooks", [&keys, &sessions, &bobs_keys]),
+        // Before anyone asks whether there is such an endpoint.
+        ("/api/webhooks/0193f1b2c3d4700089abcdef01234567/deliveries", [&keys, &sessions, &bobs_keys]),
+        ("/api/webhooks/x/deliveries", [&keys, &sessions, &bobs_keys]),
     ] {
         for cursor in strange {
             refused(format!("{list}?cursor={cursor}"), vec!["cursor"]).await;
@@ -129,8 +137,64 @@ async fn empty(backend: Backend) {
     let app = TestApp::start(backend).await;
     app.core.register("alice").await;
     let access = app.core.login("alice").await.access;
-    for list in ["/api/auth/api-keys", "/api/payment-orders/?limit=100"] {
+    for list in ["/api/auth/api-keys", "/api/payment-orders/?limit=100", "/api/webhooks"] {
         let answer = app.get(list).bearer(access.expose()).send().await;
         assert_eq!(answer.json(), json!({"results": [], "next": null, "previous": null}), "{list}");
+    }
+}
+
+async fn payments(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.core.principal("alice").await;
+    let access = app.core.login("alice").await.access.expose().to_owned();
+    let endpoint = webhook_endpoint(&app, &alice).await;
+    let deliveries = format!("/api/webhooks/{endpoint}/deliveries");
+    for number in 0..7 {
+        app.core.clock.advance(Duration::from_millis(number % 2));
+        payment_order(&app, &alice).await;
+        app.payments.send_test(&alice, endpoint).await.unwrap();
+    }
+    for (path, count) in [("/api/payment-orders", 7), (deliveries.as_str(), 15)] {
+        let made = follow(&app, &access, path, "next").await.concat();
+        assert_eq!(made.len(), count, "{path}");
+        assert!(made.windows(2).all(|pair| pair[0] > pair[1]), "newest first: {made:?}");
+        for limit in [1, 3, 7, 100] {
+            let pages = follow(&app, &access, &format!("{path}?limit={limit}"), "next").await;
+            assert_eq!(pages.concat(), made, "{path} {limit}");
+        }
+        let first = app.get(&format!("{path}/?limit=3")).bearer(&access).send().await.json();
+        // What is made in the middle of the walk moves nothing.
+        let order = payment_order(&app, &alice).await.to_string();
+        let second = app.get(first["next"].as_str().unwrap()).bearer(&access).send().await.json();
+        assert_eq!(ids(&second), made[3..6], "{path}");
+        let back = follow(&app, &access, second["previous"].as_str().unwrap(), "previous").await;
+        let back: Vec<_> = back.into_iter().rev().flatten().collect();
+        assert_eq!(back[1..], made[..3], "{path}");
+        assert!(back[0] == order || path == deliveries, "{path}");
+    }
+}
+
+async fn deliveries(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.core.principal("alice").await;
+    let access = app.core.login("alice").await.access.expose().to_owned();
+    let mut lists = Vec::new();
+    for _ in 0..2 {
+        let body = json!({"url": "https://shop.example", "events": ["*"]});
+        let made = app.post("/api/webhooks", &body).bearer(&access).send().await.json();
+        lists.push(format!("/api/webhooks/{}/deliveries", made["id"].as_str().unwrap()));
+    }
+    for _ in 0..2 {
+        payment_order(&app, &alice).await;
+    }
+    for (mine, other) in [(0, 1), (1, 0)] {
+        let page = app.get(&format!("{}?limit=1", lists[mine])).bearer(&access).send().await.json();
+        let next = page["next"].as_str().unwrap();
+        assert!(next.starts_with(&lists[mine]), "{next}");
+        assert_eq!(app.get(next).bearer(&access).send().await.status, 200);
+        let foreign = next.replace(&lists[mine], &lists[other]);
+        let answer = app.get(&foreign).bearer(&access).send().await;
+        assert_eq!(answer.verdict(), "400 VALIDATION_ERROR");
+        assert_eq!(answer.fields(), ["cursor"]);
     }
 }

@@ -14,8 +14,10 @@ async fn spellings(backend: Backend) {
     let app = TestApp::start(backend).await;
     app.core.register("alice").await;
     for operation in app.document.operations() {
-        let path = operation.path.replace("{id}", "0193f1b2c3d4700089abcdef01234567");
-        let path = path.replace("{path}", "x");
+        let path = operation.path.replace("{path}", "x");
+        let path = ["{id}", "{delivery}"]
+            .into_iter()
+            .fold(path, |path, name| path.replace(name, "0193f1b2c3d4700089abcdef01234567"));
         let mut verdicts = Vec::new();
         for spelling in [path.clone(), format!("{path}/")] {
             let access = app.core.login("alice").await.access;
@@ -52,7 +54,16 @@ const METHODS: &[(&str, &str)] = &[
     ("/api/auth/api-keys", "GET, POST"),
     ("/api/auth/api-keys/{id}", "GET, PATCH, DELETE"),
     ("/api/auth/api-keys/{id}/rotate", "POST"),
-    ("/api/payment-orders", "GET"),
+    ("/api/payment-orders", "GET, POST"),
+    ("/api/payment-orders/{id}", "GET"),
+    ("/api/payment-orders/{id}/simulate", "POST"),
+    ("/api/webhooks", "GET, POST"),
+    ("/api/webhooks/{id}", "GET, PATCH, DELETE"),
+    ("/api/webhooks/{id}/rotate-secret", "POST"),
+    ("/api/webhooks/{id}/test", "POST"),
+    ("/api/webhooks/{id}/deliveries", "GET"),
+    ("/api/webhooks/{id}/deliveries/{delivery}/resend", "POST"),
+    ("/api/webhooks/{id}/deliveries/{delivery}/diagnose", "POST"),
     ("/api/openapi.json", "GET"),
     ("/.well-known/paseto-keys", "GET"),
     ("/healthz", "GET"),
@@ -71,7 +82,7 @@ async fn methods(backend: Backend) {
 
     for (path, allow) in METHODS {
         for spelling in [(*path).to_owned(), format!("{path}/")] {
-            let spelling = spelling.replace("{id}", "x");
+            let spelling = spelling.replace("{id}", "x").replace("{delivery}", "y");
             for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
                 if allow.split(", ").any(|allowed| allowed == method) {
                     continue;

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use cryptopay_testkit::{Backend, TestApp, on_both_databases};
+use cryptopay_domain::Permission;
+use cryptopay_testkit::{Backend, TestApp, on_both_databases, page_signature};
 use serde_json::{Value, json};
+
+use crate::objects::event_bytes;
 
 on_both_databases! {
     the_pages_examples_work_to_the_letter => examples;
     the_pages_errors_are_the_servers_to_the_letter => errors;
     the_pages_own_client_refreshes_and_repeats => client;
+    every_permission_of_the_page_guards_something_real => permissions;
+    the_pages_receiver_would_accept_what_is_to_be_sent => webhook;
 }
 
 const REGISTER: &str = r#"{
@@ -90,7 +95,7 @@ async fn errors(backend: Backend) {
             json!({"error": {"code": "INVALID_TOKEN", "message": "The provided token is invalid or expired"}})
         )
     );
-    let key = app.core.api_key(&alice, &[cryptopay_domain::Permission::CreatePayments], None).await;
+    let key = app.core.api_key(&alice, &[Permission::CreatePayments], None).await;
     let answer = app.get("/api/payment-orders/").bearer(key.key.expose()).send().await;
     let mut body = answer.json();
     assert_eq!(body["error"].as_object_mut().unwrap().remove("required_permission"), Some("read".into()));
@@ -163,4 +168,65 @@ async fn client(backend: Backend) {
     let refresh = client.refresh.clone();
     assert_eq!(client.make_request("POST", "/api/auth/password/", Some(&passwords)).await.0, 400);
     assert_eq!(client.refresh, refresh);
+}
+
+/// "Read Only: View payment orders", "Create Payments: Create new payment orders", "Manage Webhooks: Configure
+/// webhook endpoints", "Full Access: All operations".
+async fn permissions(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.core.principal("alice").await;
+    let order = json!({"amount": "49.90", "currency": "USD"});
+    let webhook = json!({"url": "https://shop.example.com/webhooks/cryptopay", "events": ["*"]});
+    for (permission, view, pay, configure) in [
+        (Permission::Read, 200, 403, 403),
+        (Permission::CreatePayments, 403, 201, 403),
+        (Permission::ManageWebhooks, 403, 403, 201),
+        (Permission::FullAccess, 200, 201, 201),
+    ] {
+        let key = app.core.api_key(&alice, &[permission], None).await;
+        let key = key.key.expose();
+        let orders = "/api/payment-orders/";
+        assert_eq!(app.get(orders).bearer(key).send().await.status, view, "{permission}");
+        assert_eq!(app.post(orders, &order).bearer(key).send().await.status, pay, "{permission}");
+        let made = app.post("/api/webhooks/", &webhook).bearer(key).send().await;
+        assert_eq!(made.status, configure, "{permission}");
+    }
+}
+
+/// `verifyWebhookSignature`: the HMAC-SHA256 of the payload in hex, keyed with `WEBHOOK_SECRET` as text.
+async fn webhook(backend: Backend) {
+    let app = TestApp::start(backend).await;
+    let alice = app.core.principal("alice").await;
+    let access = app.core.login("alice").await.access;
+    let post = |path: String, body: Value| app.post(&path, &body).bearer(access.expose());
+    let hook =
+        json!({"url": "https://shop.example.com/webhooks/cryptopay", "events": ["payment_order.paid"]});
+    let endpoint = post("/api/webhooks/".to_owned(), hook).send().await.json();
+    let order = json!({"amount": "49.90", "currency": "USD", "metadata": {"order": "1042"}});
+    let order = post("/api/payment-orders/".to_owned(), order).send().await.json();
+    let path = format!("/api/payment-orders/{}/simulate/", order["id"].as_str().unwrap());
+    let paid = post(path, json!({"status": "paid"})).send().await.json();
+
+    let path = format!("/api/webhooks/{}/deliveries/", endpoint["id"].as_str().unwrap());
+    let deliveries = app.get(&path).bearer(access.expose()).send().await.json();
+    let [delivery] = deliveries["results"].as_array().unwrap().as_slice() else { panic!("{deliveries}") };
+    assert_eq!(
+        (&delivery["event_type"], &delivery["status"]),
+        (&json!("payment_order.paid"), &json!("pending"))
+    );
+    let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    let bytes =
+        event_bytes(&app, &alice, id(&endpoint).parse().unwrap(), id(delivery).parse().unwrap()).await;
+    let event: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(
+        event,
+        json!({
+            "id": delivery["event_id"], "type": "payment_order.paid", "created_at": paid["updated_at"],
+            "data": paid})
+    );
+    // The sandbox's doctor confirms what the page's code computes.
+    let signature = page_signature(endpoint["secret"].as_str().unwrap(), &bytes);
+    let path = format!("{path}{}/diagnose/", id(delivery));
+    let diagnosis = post(path, json!({"signature": signature})).send().await.json();
+    assert_eq!(diagnosis["verdict"], "correct");
 }

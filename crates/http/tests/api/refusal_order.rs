@@ -48,6 +48,15 @@ async fn order(backend: Backend) {
         ("GET", "/api/auth/api-keys/nothing"),
         ("PATCH", "/api/auth/me"),
         ("POST", "/api/auth/logout"),
+        ("POST", "/api/payment-orders"),
+        ("POST", "/api/payment-orders/nothing/simulate"),
+        ("POST", "/api/webhooks"),
+        ("PATCH", "/api/webhooks/nothing"),
+        ("DELETE", "/api/webhooks/nothing"),
+        ("POST", "/api/webhooks/nothing/rotate-secret"),
+        ("POST", "/api/webhooks/nothing/test"),
+        ("POST", "/api/webhooks/nothing/deliveries/nothing/resend"),
+        ("POST", "/api/webhooks/nothing/deliveries/nothing/diagnose"),
     ];
     for (body, verdict) in BODIES {
         for (method, path) in routes {
@@ -89,6 +98,23 @@ async fn validation_comes_before_the_object_and_the_object_before_its_state(app:
     let bob = app.core.login("bob").await.access;
     let foreign = app.call("POST", &format!("{path}/rotate")).bearer(bob.expose());
     assert_eq!(foreign.send().await.verdict(), "404 NOT_FOUND");
+
+    let webhook = |method: &str, tail: &str, body: &'static str| {
+        let call = app.call(method, &format!("/api/webhooks/nothing{tail}")).bearer(access);
+        call.header("content-type", "application/json").body(body)
+    };
+    for (method, tail, bad, good) in [
+        ("PATCH", "", r#"{"events": []}"#, r#"{"events": ["*"]}"#),
+        // That it may not be posted to is found out for whoever has the endpoint.
+        ("PATCH", "", r#"{"url": 1}"#, r#"{"url": "https://127.0.0.1/"}"#),
+        ("POST", "/rotate-secret", r#"{"overlap_seconds": -1}"#, "{}"),
+        ("POST", "/test", r#"{"x": 1}"#, "{}"),
+        ("POST", "/deliveries/nothing/resend", r#"{"x": 1}"#, "{}"),
+        ("POST", "/deliveries/nothing/diagnose", "{}", r#"{"signature": ""}"#),
+    ] {
+        assert_eq!(webhook(method, tail, bad).send().await.verdict(), "400 VALIDATION_ERROR", "{tail}");
+        assert_eq!(webhook(method, tail, good).send().await.verdict(), "404 NOT_FOUND", "{tail}");
+    }
 
     // The query and the body are told together.
     let both = app.call("PATCH", "/api/auth/me?x=1").bearer(access);

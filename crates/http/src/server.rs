@@ -1,0 +1,136 @@
+//! The server: the application behind a listening socket.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use cryptopay_auth::Auth;
+use cryptopay_payments::Payments;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use crate::config::HttpConfig;
+use crate::connection_limit::ConnectionLimit;
+use crate::refusal_stream::RefusalStream;
+use crate::request_id::RequestIds;
+use crate::tls::Tls;
+
+/// What is read from and written to.
+type Transport = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// How a server treats its connections.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// TLS of the server's own; plain HTTP when absent.
+    pub tls: Option<Tls>,
+    /// How many connections one client (an IPv4 address or an IPv6 /64) may hold open. Trusted proxies may
+    /// hold any number.
+    pub connections_per_client: usize,
+    /// Threads that serve requests; as many as there are processors when absent.
+    pub workers: Option<usize>,
+    /// How long a client may take to send a request's head, and to agree on TLS before it.
+    pub head_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long requests that are being served at shutdown may take.
+    pub drain: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            connections_per_client: 1024,
+            workers: None,
+            head_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Serves the application on `listener` until the handle of what is returned is told to stop.
+///
+/// It does what `HttpServer` does, and one thing more: requests that the HTTP library cannot read are
+/// refused in the contract's shape, which needs a hand on the connection itself.
+///
+/// # Errors
+/// What the operating system says when the socket cannot be used.
+pub fn serve(
+    listener: TcpListener,
+    auth: Auth,
+    payments: Payments,
+    http: HttpConfig,
+    config: ServerConfig,
+) -> std::io::Result<Server> {
+    let mut server = Server::build().disable_signals().shutdown_timeout(config.drain.as_secs());
+    if let Some(workers) = config.workers {
+        server = server.workers(workers);
+    }
+    let stopping = server.graceful_shutdown_signal();
+    let limit = ConnectionLimit::new(config.connections_per_client, http.trusted_proxies.clone());
+    let door = Arc::new(Door {
+        limit: Arc::new(limit),
+        tls: config.tls,
+        handshake_timeout: config.head_timeout,
+        request_ids: http.request_ids.clone(),
+    });
+    let server = server.listen("http", listener, move || {
+        let (stopping, door) = (stopping.clone(), Arc::clone(&door));
+        let app = crate::app(auth.clone(), payments.clone(), http.clone());
+        let service = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .client_request_timeout(config.head_timeout)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .keep_alive(config.keep_alive)
+            .finish(map_config(app.into_factory(), |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let door = Arc::clone(&door);
+            async move {
+                let peer = stream.peer_addr()?;
+                let connection = door.open(stream, peer).await?;
+                Ok((connection, Protocol::Http1, Some(peer)))
+            }
+        })
+        .map_err(DispatchError::Io)
+        .and_then(service)
+    })?;
+    Ok(server.run())
+}
+
+/// What every connection comes through.
+struct Door {
+    limit: Arc<ConnectionLimit>,
+    tls: Option<Tls>,
+    handshake_timeout: Duration,
+    request_ids: RequestIds,
+}
+
+impl Door {
+    /// Lets a connection in, or closes it: there is nobody to tell yet, so the only answer is the end.
+    async fn open(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<RefusalStream<Transport>> {
+        let place = self.limit.admit(peer.ip()).ok_or(io::ErrorKind::QuotaExceeded)?;
+        // An answer is one write: waiting for more only delays it.
+        stream.set_nodelay(true)?;
+        let transport = match &self.tls {
+            None => Either::Left(stream),
+            Some(tls) => {
+                let agreeing = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
+                Either::Right(Box::new(timeout(self.handshake_timeout, agreeing).await??))
+            }
+        };
+        Ok(RefusalStream::new(transport, self.request_ids.clone(), place))
+    }
+}
