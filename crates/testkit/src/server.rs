@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::app::Answer;
 use crate::auth::PASSWORD;
-use crate::client::client;
+use crate::client::{client, client_trusting};
 use crate::database::Backend;
 use crate::postgres::TestPostgres;
 
@@ -51,6 +51,7 @@ pub struct Installation {
 /// A running server, killed when it is dropped.
 pub struct Server {
     address: SocketAddr,
+    url: String,
     child: Child,
     client: Client,
     output: Arc<Output>,
@@ -264,10 +265,16 @@ impl Installation {
             drop(child.wait());
             panic!("the server did not start: {}", output.everything());
         };
-        let client = client();
+        let (url, client) = match self.variable("CRYPTOPAY_TLS_CERTIFICATE_FILE") {
+            None => (format!("http://{address}"), client()),
+            Some(certificate) => {
+                let pem = std::fs::read(certificate).expect("the certificate");
+                (format!("https://localhost:{}", address.port()), client_trusting(&pem))
+            }
+        };
         let directory = Arc::clone(&self.directory);
-        let server =
-            Server { address, child, client, output, stderr_reader: Some(reader), _directory: directory };
+        let stderr_reader = Some(reader);
+        let server = Server { address, url, child, client, output, stderr_reader, _directory: directory };
         // Not `eventually`: starts run side by side on several threads, which its closure cannot.
         let began = Instant::now();
         while server.get("/readyz", "").await.status != 200 {
@@ -330,7 +337,7 @@ impl Server {
         body: Option<&Value>,
     ) -> Result<Answer, reqwest::Error> {
         let method = Method::from_str(method).expect("a method");
-        let mut request = self.client.request(method, format!("http://{}{path}", self.address));
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
         if !bearer.is_empty() {
             self.output.keep_secret(bearer);
             request = request.bearer_auth(bearer);
