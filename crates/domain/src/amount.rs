@@ -11,8 +11,9 @@ const FRACTION_DIGITS: usize = 18;
 
 /// A positive amount: `^(0|[1-9]\d{0,17})(\.\d{1,18})?$`.
 ///
-/// It is never rounded and never a binary fraction, and it goes back to its merchant as it came: `49.90` stays
-/// `49.90`. Two amounts are equal when they are written alike; compare [`Amount::value`] for what they are worth.
+/// It is never rounded and never a binary fraction, and it goes back to its merchant as it came: `49.90`
+/// stays `49.90`. Two amounts are equal when they are written alike; compare [`Amount::value`] for what they
+/// are worth.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Amount {
     text: String,

@@ -38,6 +38,14 @@ impl ClientAddress {
     }
 }
 
+impl ClientNetwork {
+    /// Its lowest address.
+    #[must_use]
+    pub const fn first_address(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<IpAddr> for ClientAddress {
     fn from(address: IpAddr) -> Self {
         Self::new(address)
@@ -89,6 +97,7 @@ mod tests {
         assert_eq!(client("2001:db8:0:7::1").network(), client("2001:db8:0:7:ffff::").network());
         assert_ne!(client("2001:db8:0:7::1").network(), client("2001:db8:0:8::1").network());
         assert_eq!(client("2001:db8:0:7::1").network().to_string(), "2001:db8:0:7::/64");
+        assert_eq!(client("2001:db8:0:7::1").network().first_address(), client("2001:db8:0:7::").ip());
         assert_eq!(client("2001:db8:0:7::1").to_string(), "2001:db8:0:7::1");
     }
 }

@@ -20,8 +20,8 @@ impl Currency {
     /// Reads a code, in upper case alone.
     ///
     /// # Errors
-    /// [`CurrencyError`] for anything else, codes of ISO 4217 that stand for no money included: metals, units of
-    /// account, tests, "no currency"; and currencies that have been withdrawn.
+    /// [`CurrencyError`] for anything else, codes of ISO 4217 that stand for no money included: metals, units
+    /// of account, tests, "no currency"; and currencies that have been withdrawn.
     pub fn parse(code: &str) -> Result<Self, CurrencyError> {
         if let Some(coin) = COINS.into_iter().find(|coin| *coin == code) {
             return Ok(Self(coin));
@@ -30,7 +30,8 @@ impl Currency {
         if is_money(currency) { Ok(Self(currency.code())) } else { Err(CurrencyError) }
     }
 
-    /// Reads the code of an amount that was recorded earlier: what was money then may have been withdrawn since.
+    /// Reads the code of an amount that was recorded earlier: what was money then may have been withdrawn
+    /// since.
     ///
     /// # Errors
     /// [`CurrencyError`] for codes that never were one.
@@ -53,8 +54,8 @@ impl fmt::Display for Currency {
 }
 
 fn is_money(currency: iso_currency::Currency) -> bool {
-    // The digital bolívar (VED) is the same money as the bolívar soberano (VES) under a second code; ISO 4217 lists
-    // both, and VES is the one in daily use.
+    // The digital bolívar (VED) is the same money as the bolívar soberano (VES) under a second code; ISO 4217
+    // lists both, and VES is the one in daily use.
     currency == iso_currency::Currency::VES || currency.flags().iter().all(|flag| matches!(flag, Flag::Fund))
 }
 

@@ -9,8 +9,8 @@ pub const MAX_KEY: usize = 100;
 /// Characters a value may have.
 pub const MAX_VALUE: usize = 1000;
 
-/// At most 50 pairs of texts. Keys have at most 100 characters, none included, and values at most 1000, of any kind
-/// but U+0000.
+/// At most 50 pairs of texts. Keys have at most 100 characters, none included, and values at most 1000, of
+/// any kind but U+0000.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(BTreeMap<String, String>);
 

@@ -1,5 +1,5 @@
-//! Webhook endpoints: where a merchant wants to be told of events, the secrets that sign what is told, and when an
-//! endpoint that fails is given up.
+//! Webhook endpoints: where a merchant wants to be told of events, the secrets that sign what is told, and
+//! when an endpoint that fails is given up.
 
 use std::fmt;
 use std::str::FromStr;
@@ -201,8 +201,8 @@ pub enum Health {
     Disable(DisabledReason),
 }
 
-/// Judges an endpoint by an attempt at `now`: `410 Gone` disables it at once (RFC 9110, 15.5.11, asks that of whoever
-/// follows links), and so does failing for five days without a success.
+/// Judges an endpoint by an attempt at `now`: `410 Gone` disables it at once (RFC 9110, 15.5.11, asks that of
+/// whoever follows links), and so does failing for five days without a success.
 #[must_use]
 pub fn judge(failing_since: Option<Timestamp>, outcome: AttemptOutcome, now: Timestamp) -> Health {
     match outcome {

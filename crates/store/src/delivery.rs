@@ -133,8 +133,8 @@ shared_queries! {
 }
 
 impl Store {
-    /// The deliveries of an endpoint, newest first, each with its latest 100 attempts; `None` when the merchant has no
-    /// such endpoint.
+    /// The deliveries of an endpoint, newest first, each with its latest 100 attempts; `None` when the
+    /// merchant has no such endpoint.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
@@ -184,8 +184,8 @@ impl Store {
         })
     }
 
-    /// Makes a delivery due at once, the prompt way, with a retry plan that begins anew, whatever has become of it so
-    /// far. An attempt that is on its way is still recorded, but changes nothing more.
+    /// Makes a delivery due at once, the prompt way, with a retry plan that begins anew, whatever has become
+    /// of it so far. An attempt that is on its way is still recorded, but changes nothing more.
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.

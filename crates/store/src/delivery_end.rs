@@ -11,7 +11,8 @@ use crate::moment::At;
 use crate::schema::webhook_deliveries;
 use crate::statement::{Dialect, Dialects};
 
-/// Ends what is pending for endpoints. So many at a time: the rest, should there be more, ends when its turn comes.
+/// Ends what is pending for endpoints. So many at a time: the rest, should there be more, ends when its turn
+/// comes.
 const FAIL_PENDING: Dialects = Dialects {
     sqlite: "UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL, due_at = NULL, ended_at = ? \
              WHERE id IN (SELECT id FROM webhook_deliveries WHERE due_at IS NOT NULL \

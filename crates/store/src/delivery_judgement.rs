@@ -50,8 +50,8 @@ impl Judgement {
 shared_queries! {
     /// Judging endpoints.
     trait JudgementQueries {
-        /// Mostly nothing is written: an endpoint that works goes on working. Those that change are judged again
-        /// under lock, as they are then.
+        /// Mostly nothing is written: an endpoint that works goes on working. Those that change are judged
+        /// again under lock, as they are then.
         async fn judge_endpoints(conn, records: Arc<[AttemptRecord]>, judge: Judge) -> Result<Judgement, StoreError> {
             let ids: BTreeSet<String> = records.iter().map(|record| record.endpoint.to_string()).collect();
             let rows: Vec<EndpointRow> = webhook_endpoints::table

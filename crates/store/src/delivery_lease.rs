@@ -1,7 +1,7 @@
 //! Leases: which worker attempts which delivery, and until when nobody else does.
 //!
-//! A lease is nothing but a later `due_at`. A worker that vanishes leaves its deliveries due again at that moment, for
-//! any replica to take.
+//! A lease is nothing but a later `due_at`. A worker that vanishes leaves its deliveries due again at that
+//! moment, for any replica to take.
 
 use std::collections::{HashMap, HashSet};
 
@@ -86,8 +86,8 @@ struct LeasedRow {
     plan_started_at: At,
 }
 
-/// What is due, longest waiting first. Nothing is taken yet, so SQLite's one writer is left alone while there is
-/// nothing to do.
+/// What is due, longest waiting first. Nothing is taken yet, so SQLite's one writer is left alone while there
+/// is nothing to do.
 const DUE: Dialects = Dialects {
     sqlite: "SELECT id, endpoint_id FROM webhook_deliveries WHERE lane = ? AND due_at <= ? \
              AND endpoint_id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?",
@@ -101,15 +101,18 @@ const TAKE: Dialects = Dialects {
     sqlite: "UPDATE webhook_deliveries SET due_at = ?, parked = 0 \
              WHERE +due_at <= ? AND id IN (SELECT value FROM json_each(?)) RETURNING id",
     postgres: "UPDATE webhook_deliveries SET due_at = ?, parked = 0 \
-               WHERE id = ANY(ARRAY(SELECT id FROM webhook_deliveries WHERE due_at <= ? AND id = ANY(ARRAY(SELECT json_array_elements_text(?::json))) \
+               WHERE id = ANY(ARRAY(SELECT id FROM webhook_deliveries \
+               WHERE due_at <= ? AND id = ANY(ARRAY(SELECT json_array_elements_text(?::json))) \
                FOR UPDATE SKIP LOCKED)) RETURNING id",
 };
 
 impl Store {
-    /// Takes due deliveries for a worker. No two workers ever have the same one at once, unless a lease has run out.
+    /// Takes due deliveries for a worker. No two workers ever have the same one at once, unless a lease has
+    /// run out.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; what was taken all the same is due again when its lease ends.
+    /// [`StoreError`] when the database does not answer; what was taken all the same is due again when its
+    /// lease ends.
     pub async fn lease_deliveries(&self, request: LeaseRequest) -> Result<Vec<LeasedDelivery>, StoreError> {
         let (now, leased_until) = (request.now, request.leased_until);
         self.clear_the_way(&request).await?;
@@ -135,8 +138,8 @@ impl Store {
         writing!(self, |conn| conn.park(crowd, now).await)
     }
 
-    /// Chooses from what is due. An endpoint that has its share is passed by from then on, so that its backlog hides
-    /// nobody else's deliveries.
+    /// Chooses from what is due. An endpoint that has its share is passed by from then on, so that its
+    /// backlog hides nobody else's deliveries.
     async fn choose_due(&self, request: LeaseRequest) -> Result<Vec<String>, StoreError> {
         let LeaseRequest { lane, now, limit, per_endpoint, .. } = request;
         let mut except: HashSet<String> = request.except.iter().map(ToString::to_string).collect();
@@ -168,7 +171,8 @@ impl Store {
         Ok(chosen)
     }
 
-    /// Loads what was taken. What was on its way to an endpoint that was disabled or deleted meanwhile ends here.
+    /// Loads what was taken. What was on its way to an endpoint that was disabled or deleted meanwhile ends
+    /// here.
     async fn load_leased(
         &self,
         ids: Vec<String>,
@@ -193,11 +197,17 @@ impl Store {
         let mut leased = Vec::with_capacity(rows.len());
         let mut pointless: Vec<String> = Vec::new();
         for (row, (event_type, body), endpoint, deleted_at) in rows {
-            let endpoint = WebhookEndpoint::try_from(endpoint)?;
-            if deleted_at.is_some() || endpoint.status != EndpointStatus::Enabled {
-                pointless.push(row.id);
-            } else {
-                leased.push(leased_delivery(&row, &event_type, body, leased_until, endpoint)?);
+            let readable = WebhookEndpoint::try_from(endpoint)
+                .and_then(|endpoint| leased_delivery(&row, &event_type, body, leased_until, endpoint));
+            match readable {
+                Ok(delivery)
+                    if deleted_at.is_none() && delivery.endpoint.status == EndpointStatus::Enabled =>
+                {
+                    leased.push(delivery);
+                }
+                Ok(_) => pointless.push(row.id),
+                // A later version's, perhaps, whose replica takes it when this lease ends: the others go on.
+                Err(error) => tracing::error!(delivery = row.id, %error, "a delivery cannot be made"),
             }
         }
         if !pointless.is_empty() {

@@ -1,9 +1,9 @@
 //! Parking: an endpoint that has more waiting than it takes keeps most of it out of the way.
 //!
-//! Whoever looks for what is due has to step over what is due for endpoints that have no room. A dead endpoint's
-//! backlog of days would make every look slow, for all merchants. So what such endpoints have waiting beyond a few
-//! hundred deliveries is put off by an hour, and comes back by itself then, or as attempts to its endpoint come to an
-//! end: two for each.
+//! Whoever looks for what is due has to step over what is due for endpoints that have no room. A dead
+//! endpoint's backlog of days would make every look slow, for all merchants. So what such endpoints have
+//! waiting beyond a few hundred deliveries is put off by an hour, and comes back by itself then, or as
+//! attempts to its endpoint come to an end: two for each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,9 +28,9 @@ const PIECE: usize = 1000;
 /// For how long, if nothing brings them back before.
 const PARKED_FOR: Duration = Duration::from_secs(3600);
 
-/// What is due for endpoints without room. The index by moment is the right one, since either nearly all that is due
-/// is theirs or nothing is in the way. `INDEXED BY` holds SQLite to it, and `IS TRUE` keeps PostgreSQL from making a
-/// join of it that goes by endpoint.
+/// What is due for endpoints without room. The index by moment is the right one, since either nearly all that
+/// is due is theirs or nothing is in the way. `INDEXED BY` holds SQLite to it, and `IS TRUE` keeps PostgreSQL
+/// from making a join of it that goes by endpoint.
 const CROWD: Dialects = Dialects {
     sqlite: "SELECT id FROM webhook_deliveries INDEXED BY webhook_deliveries_due WHERE lane = ? AND due_at <= ? \
              AND endpoint_id IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?",
@@ -127,7 +127,8 @@ impl Unparking for PgConn {
     }
 }
 
-/// Two for each attempt: one takes its place, and one more lets an endpoint that has recovered take all it can.
+/// Two for each attempt: one takes its place, and one more lets an endpoint that has recovered take all it
+/// can.
 fn to_row(attempts: usize) -> i64 {
     i64::try_from(attempts.saturating_mul(2)).unwrap_or(i64::MAX)
 }

@@ -126,8 +126,8 @@ locking_queries! {
 shared_queries! {
     /// Writing attempts and what comes of them.
     trait RecordQueries {
-        /// Writes attempts, and settles the deliveries whose leases still hold; `open` tells of each whether its
-        /// endpoint takes a retry.
+        /// Writes attempts, and settles the deliveries whose leases still hold; `open` tells of each whether
+        /// its endpoint takes a retry.
         async fn settle(conn, records: Arc<[AttemptRecord]>, open: Vec<bool>) -> Result<(), StoreError> {
             let ids: BTreeSet<String> = records.iter().map(|record| record.delivery.to_string()).collect();
             let held: Vec<Held> = conn.lock_deliveries(ids.into_iter().collect()).await?;
@@ -160,9 +160,10 @@ shared_queries! {
 impl Store {
     /// Records attempts, all in one transaction, and gives the endpoints that were disabled by it.
     ///
-    /// `judge` is asked what each attempt says about its endpoint as it is now, in the order in which they were made.
-    /// A delivery changes only while the lease is the one that the attempt was made under; the attempt itself is
-    /// recorded in any case, unless the delivery is gone. To record the same attempts again changes nothing.
+    /// `judge` is asked what each attempt says about its endpoint as it is now, in the order in which they
+    /// were made. A delivery changes only while the lease is the one that the attempt was made under; the
+    /// attempt itself is recorded in any case, unless the delivery is gone. To record the same attempts again
+    /// changes nothing.
     ///
     /// # Errors
     /// [`StoreError`] when they were not, or perhaps not, recorded.

@@ -56,8 +56,9 @@ impl Store {
         })
     }
 
-    /// Gives leases back without a turn, as a worker does with what its endpoint has no room for: what is still leased
-    /// so is due again at `due_at`, the patient way. No attempt was made, and the retry plan goes on.
+    /// Gives leases back without a turn, as a worker does with what its endpoint has no room for: what is
+    /// still leased so is due again at `due_at`, the patient way. No attempt was made, and the retry plan
+    /// goes on.
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written; the leases then simply run out.

@@ -41,8 +41,8 @@ const TAKE: &str = "INSERT INTO idempotency_answers (user_id, route, key, finger
 shared_queries! {
     /// Taking a key inside the transaction of the request.
     trait IdempotencyQueries {
-        /// Takes a key for a request, or tells what it was used for. Requests of one key that come at once wait
-        /// here for the first of them: on PostgreSQL by the primary key, on SQLite there is one writer.
+        /// Takes a key for a request, or tells what it was used for. Requests of one key that come at once
+        /// wait here for the first of them: on PostgreSQL by the primary key, on SQLite there is one writer.
         async fn claim(conn, user: UserId, request: IdempotentRequest, now: Timestamp) -> Result<Claim, StoreError> {
             let (route, key) = (request.route, request.key.as_str().to_owned());
             let fingerprint = request.fingerprint.to_vec();

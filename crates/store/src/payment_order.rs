@@ -116,8 +116,9 @@ locking_queries! {
 }
 
 impl Store {
-    /// Makes an order and tells the merchant's endpoints of it, all in one transaction. A request whose key was used
-    /// in the last 24 hours makes nothing; one that comes while another of its key is being answered waits for it.
+    /// Makes an order and tells the merchant's endpoints of it, all in one transaction. A request whose key
+    /// was used in the last 24 hours makes nothing; one that comes while another of its key is being answered
+    /// waits for it.
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.
@@ -184,8 +185,8 @@ impl Store {
         Ok(Page::from_found(found, &request, |order| order.id))
     }
 
-    /// Changes an order as `decide` makes it of what it is, which nobody else changes meanwhile, and tells the
-    /// merchant's endpoints of it, all in one transaction.
+    /// Changes an order as `decide` makes it of what it is, which nobody else changes meanwhile, and tells
+    /// the merchant's endpoints of it, all in one transaction.
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.

@@ -13,8 +13,8 @@ use crate::moment::{At, Moment};
 use crate::postgres::PgConn;
 use crate::sqlite::SqliteConn;
 
-/// A statement in SQL with `?` for each value. Unlike what `diesel::sql_query` makes, it is prepared once for each
-/// connection.
+/// A statement in SQL with `?` for each value. Unlike what `diesel::sql_query` makes, it is prepared once for
+/// each connection.
 pub(crate) struct Statement {
     sql: &'static str,
     values: Vec<Value>,

@@ -158,8 +158,8 @@ impl Store {
         endpoints_of(rows)
     }
 
-    /// Changes an endpoint as `decide` makes it of what it is, which nobody else changes meanwhile. Disabling it
-    /// ends its pending deliveries.
+    /// Changes an endpoint as `decide` makes it of what it is, which nobody else changes meanwhile. Disabling
+    /// it ends its pending deliveries.
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.
@@ -194,8 +194,8 @@ impl Store {
         })
     }
 
-    /// Deletes an endpoint and gives what it was. Its deliveries can no longer be read, and those that were pending
-    /// have ended; the rows are cleared away later, since there may be very many.
+    /// Deletes an endpoint and gives what it was. Its deliveries can no longer be read, and those that were
+    /// pending have ended; the rows are cleared away later, since there may be very many.
     ///
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.

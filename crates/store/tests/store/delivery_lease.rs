@@ -206,7 +206,8 @@ async fn parked(backend: Backend) {
     assert_eq!(seen.len(), 300);
 }
 
-/// An order may be written at the moment in which an endpoint is disabled: its delivery is pending afterwards.
+/// An order may be written at the moment in which an endpoint is disabled: its delivery is pending
+/// afterwards.
 async fn pointless(backend: Backend) {
     let fixture = Fixture::new(backend).await;
     let store = &fixture.store;

@@ -42,7 +42,8 @@ async fn table(backend: Backend) {
     let none = Cleared::default();
     for (now, expected) in [
         (0, none),
-        // Making keys told the feed four times at 0 s; a change of a key is forgotten after a quarter of an hour.
+        // Making keys told the feed four times at 0 s; a change of a key is forgotten after a quarter of an
+        // hour.
         (900, none),
         (901, Cleared { revocations: 4, ..none }),
         // An ended session is needed, and its revocation too, for as long as its access tokens could live.

@@ -20,13 +20,14 @@ use cryptopay_store::webhook_endpoint::{EndpointChange, EndpointInsert};
 use cryptopay_store::webhook_event::NewEvent;
 use cryptopay_testkit::{Backend, on_both_databases};
 
-use crate::fixture::{Fixture, at, audit, next_id, register};
+use crate::fixture::{Fixture, at, audit, next_id, register, sqlite_path};
 
 on_both_databases! {
     an_event_goes_to_every_enabled_endpoint_that_wants_to_hear_of_it => fan_out;
     what_an_endpoint_that_fails_is_told_goes_the_patient_way => patient;
     an_event_that_nobody_wants_to_hear_of_leaves_nothing => nobody;
     a_body_is_delivered_byte_for_byte => bytes;
+    what_a_later_version_wrote_stops_neither_orders_nor_other_deliveries => later_version;
 }
 
 pub(crate) fn order_of(user: UserId) -> PaymentOrder {
@@ -204,4 +205,26 @@ async fn bytes(backend: Backend) {
     let leased = lease(store, Lane::Prompt, at(0)).await.pop().expect("it is due");
     assert_eq!((leased.body, leased.event_id, leased.event_type), (every_byte, event.id, event.event_type));
     assert_eq!((leased.tries, leased.plan_started_at), (0, at(0)));
+}
+
+/// While replicas are being replaced, an older one meets what a newer one wrote.
+async fn later_version(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let (newer, older) = (listen(store, alice).await, listen(store, alice).await);
+    let change = format!(
+        "UPDATE webhook_endpoints SET events = 'payment_order.created,payment_order.refunded' WHERE id = '{newer}'"
+    );
+    match backend {
+        Backend::Postgres => drop(fixture.postgres().await.execute(&change, &[]).await.unwrap()),
+        Backend::Sqlite => {
+            use diesel::{Connection, RunQueryDsl, SqliteConnection};
+            let mut beside = SqliteConnection::establish(&sqlite_path(&fixture.database)).unwrap();
+            diesel::sql_query(change).execute(&mut beside).unwrap();
+        }
+    }
+    assert_eq!(order_at(store, alice, at(0)).await, 2);
+    let leased = lease(store, Lane::Prompt, at(0)).await;
+    assert_eq!(leased.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [older]);
 }
