@@ -15,7 +15,7 @@ use crate::fields::{Fields, FromFields, string, text};
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only describes the body")]
 pub(crate) struct WebhookEndpointCreation {
-    /// Absolute, `https` (in the sandbox `http` if its operator allows), without user name, password and
+    /// Absolute, `https` (in the sandbox `http`, too), without user name, password and
     /// fragment. Its host must not be, nor resolve to, an address that is not public.
     #[schema(max_length = 2048, example = "https://shop.example.com/webhooks/cryptopay")]
     url: String,
