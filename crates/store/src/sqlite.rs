@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -27,6 +28,8 @@ use crate::StoreError;
 
 /// How many writes may share a commit.
 const GROUP: usize = 64;
+/// How long another process's lock is waited for.
+const BUSY: Duration = Duration::from_secs(5);
 /// How many operations may wait for a thread before the store counts as overloaded.
 const QUEUE: usize = 4096;
 
@@ -165,8 +168,20 @@ pub(crate) fn connect_blocking(path: &str) -> Result<SqliteConnection, StoreErro
                          PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
     let unusable = |error: &dyn Error| StoreError::Connection(format!("{path}: {error}"));
     let mut connection = SqliteConnection::establish(path).map_err(|error| unusable(&error))?;
-    connection.batch_execute(SETUP).map_err(|error| unusable(&error))?;
-    Ok(connection)
+    // A new file is turned to WAL under an exclusive lock, for which SQLite does not wait: another process that
+    // starts at the same moment is through in a few milliseconds.
+    let give_up_at = Instant::now() + BUSY;
+    loop {
+        match connection.batch_execute(SETUP) {
+            Err(error) if is_locked(&error) && Instant::now() < give_up_at => thread::sleep(BUSY / 500),
+            tried => return tried.map(|()| connection).map_err(|error| unusable(&error)),
+        }
+    }
+}
+
+/// Diesel has no kind for it: `sqlite3_errmsg` of `SQLITE_BUSY`.
+fn is_locked(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(_, information) if information.message() == "database is locked")
 }
 
 fn connect(path: &str) -> Result<SqliteConn, StoreError> {
@@ -322,6 +337,23 @@ mod tests {
         };
         assert_eq!(pool.write(|connection| pragmas(connection)).await.unwrap(), expected);
         assert_eq!(pool.read(|connection| pragmas(connection)).await.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_new_file_is_opened_by_many_at_once() {
+        for _ in 0..20 {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("test.db").to_string_lossy().into_owned();
+            let together = std::sync::Barrier::new(4);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        together.wait();
+                        connect_blocking(&path).unwrap();
+                    });
+                }
+            });
+        }
     }
 
     /// Hands a whole group to the writer at once, and gives the answers.

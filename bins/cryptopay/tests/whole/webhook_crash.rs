@@ -1,5 +1,6 @@
 //! `kill -9` between the commit of an order and the delivery of its event.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -99,7 +100,11 @@ async fn idempotent(backend: Backend) {
 }
 
 /// Makes an order under an idempotency key of its own; a 201's body.
-async fn create_idempotent(server: &Server, key: &str, number: usize) -> Result<Vec<u8>, reqwest::Error> {
+async fn create_idempotent(
+    server: &Server,
+    key: &str,
+    number: usize,
+) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let request = client()
         .post(format!("http://{}/api/payment-orders", server.address()))
         .bearer_auth(key)
