@@ -21,6 +21,10 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 const DATABASE_HINT: &str = "CRYPTOPAY_DATABASE_URL has to name a database that runs, or a file that can be \
                              written to, and the right user and password";
 
+/// What to look at when Redis cannot be used.
+const REDIS_HINT: &str = "CRYPTOPAY_REDIS_URL has to name a Redis or Valkey that runs, and a user who may run scripts, \
+                          read and write; until then each replica limits by itself";
+
 /// Prints one line for each check; fails when one of them does.
 pub(crate) fn run(options: &Options) -> ExitCode {
     telemetry::for_command();
@@ -40,7 +44,10 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         report.check("signing keys", || Ok((check_signing_keys(&settings.keys.signing)?, ())));
         report.check("encryption keys", || Ok((check_encryption_keys(&settings.keys.encryption)?, ())));
         match start::runtime() {
-            Ok(runtime) => runtime.block_on(check_database(&mut report, &settings)),
+            Ok(runtime) => runtime.block_on(async {
+                check_redis(&mut report, &settings).await;
+                check_database(&mut report, &settings).await;
+            }),
             Err(error) => report.failed("runtime", &error),
         }
     }
@@ -103,6 +110,14 @@ fn check_encryption_keys(source: &EncryptionKeySource) -> anyhow::Result<String>
         Some(ring) => format!("{} seals, {} in all", ring.active().id(), ring.keys().len()),
         None => "will be made at first start".to_owned(),
     })
+}
+
+async fn check_redis(report: &mut Report, settings: &Settings) {
+    let Some(server) = &settings.redis else { return };
+    match server.check().await {
+        Ok(()) => report.passed("redis", &format!("{server} answers")),
+        Err(error) => report.failed("redis", &anyhow::Error::from(error).context(REDIS_HINT)),
+    }
 }
 
 async fn check_database(report: &mut Report, settings: &Settings) {

@@ -9,6 +9,7 @@ mod encryption_keys;
 mod key_settings;
 mod migrate;
 mod options;
+mod rate_limits;
 mod serve;
 mod sessions;
 mod settings;

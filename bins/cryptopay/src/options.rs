@@ -9,6 +9,8 @@ use cryptopay_domain::Environment;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use crate::rate_limits::RateLimitOptions;
+
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Options")]
 pub(crate) struct Options {
@@ -160,6 +162,10 @@ pub(crate) struct Options {
     /// How to log: for people, as JSON, or whichever suits where it goes.
     #[arg(long, global = true, env = "CRYPTOPAY_LOG_FORMAT", default_value = "auto")]
     pub(crate) log_format: LogFormat,
+
+    // Last, since its heading would go on for what follows.
+    #[command(flatten)]
+    pub(crate) limits: RateLimitOptions,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,12 @@ use cryptopay_domain::Environment;
 use cryptopay_http::{HttpConfig, ServerConfig};
 use cryptopay_payments::raise_open_file_limit;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::options::Options;
+use crate::rate_limits;
 use crate::settings::Settings;
 use crate::start;
 use crate::telemetry;
@@ -30,12 +32,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let settings = Settings::from_options(options)?;
     // Each delivery under way is a connection, and so is each client.
     raise_open_file_limit();
-    let runtime = start::runtime()?;
-    runtime.block_on(serve(options, settings))
+    let (runtime, delivering) = (start::runtime()?, start::delivery_runtime()?);
+    runtime.block_on(serve(options, settings, delivering.handle()))
 }
 
-async fn serve(options: &Options, settings: Settings) -> anyhow::Result<()> {
+async fn serve(options: &Options, settings: Settings, delivering: &Handle) -> anyhow::Result<()> {
     let (database, tls) = (settings.database.clone(), settings.tls.clone());
+    let limiter = rate_limits::limiter(&options.limits, settings.redis.clone());
     let auth = start::start(settings, &options.data_dir).await?;
     let payments = webhooks::payments(options, &auth)?;
     let background = auth.run_background();
@@ -44,7 +47,7 @@ async fn serve(options: &Options, settings: Settings) -> anyhow::Result<()> {
     })?;
     let address = listener.local_addr()?;
 
-    let config = http_config(options)?;
+    let config = HttpConfig { rate_limiter: limiter, ..http_config(options)? };
     let connections = ServerConfig {
         tls: tls.clone(),
         connections_per_client: options.connections_per_client.try_into().unwrap_or(usize::MAX),
@@ -55,7 +58,10 @@ async fn serve(options: &Options, settings: Settings) -> anyhow::Result<()> {
     let handle = server.handle();
     // Before the banner: whoever has read it may send one.
     let mut signals = Signals::listen().context("signals cannot be received")?;
-    let deliveries = payments.run_deliveries();
+    let deliveries = {
+        let _there = delivering.enter();
+        payments.run_deliveries()
+    };
     let scheme = if tls.is_some() { "https" } else { "http" };
     if let Some(tls) = tls {
         tokio::spawn(tls::keep_fresh(tls));

@@ -10,12 +10,13 @@ use cryptopay_auth::hasher::HasherConfig;
 use cryptopay_auth::{AuthConfig, Change, DatabaseUrl, KeySources, StoreConfig};
 use cryptopay_domain::Environment;
 use cryptopay_domain::session::RefreshPolicy;
-use cryptopay_http::Tls;
+use cryptopay_http::{RedisServer, Tls};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::key_settings;
 use crate::options::Options;
+use crate::rate_limits::{self, Switch};
 use crate::tls;
 
 /// Everything the parts are made of.
@@ -25,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) store: StoreConfig,
     pub(crate) keys: KeySources,
     pub(crate) tls: Option<Tls>,
+    pub(crate) redis: Option<RedisServer>,
 }
 
 impl Settings {
@@ -45,17 +47,21 @@ impl Settings {
         let signing = keep(key_settings::signing(options), &mut wrong);
         let encryption = keep(key_settings::encryption(options), &mut wrong);
         let tls = keep(tls::load(options), &mut wrong);
-        match (database, signing, encryption, tls) {
-            (Some(database), Some(signing), Some(encryption), Some(tls)) if wrong.is_empty() => Ok(Self {
-                auth: auth_config(options, issuer),
-                database,
-                store: StoreConfig {
-                    connections: usize::from(options.database_connections),
-                    ..StoreConfig::default()
-                },
-                keys: KeySources { signing, encryption },
-                tls,
-            }),
+        let redis = keep(rate_limits::redis(&options.limits), &mut wrong);
+        match (database, signing, encryption, tls, redis) {
+            (Some(database), Some(signing), Some(encryption), Some(tls), Some(redis)) if wrong.is_empty() => {
+                Ok(Self {
+                    auth: auth_config(options, issuer),
+                    database,
+                    store: StoreConfig {
+                        connections: usize::from(options.database_connections),
+                        ..StoreConfig::default()
+                    },
+                    keys: KeySources { signing, encryption },
+                    tls,
+                    redis,
+                })
+            }
             _ => bail!("the configuration cannot be used:\n  - {}", wrong.join("\n  - ")),
         }
     }
@@ -113,6 +119,9 @@ fn unsafe_in_production(options: &Options) -> Vec<String> {
              CRYPTOPAY_TLS_KEY_FILE), say --behind-proxy when a proxy in front ends TLS, or listen on 127.0.0.1",
             options.listen
         ));
+    }
+    if options.limits.rate_limits == Switch::Off {
+        wrong.push("production limits requests: CRYPTOPAY_RATE_LIMITS=off is for load tests".to_owned());
     }
     if options.webhook_allow_private {
         wrong.push(

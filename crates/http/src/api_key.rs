@@ -1,7 +1,7 @@
 //! `/api/auth/api-keys` and what lies under it
 
 mod rejection;
-mod request;
+pub(crate) mod request;
 mod response;
 
 use actix_web::HttpResponse;

@@ -20,7 +20,7 @@ pub const MAX_BODY: usize = 64 * 1024;
 const MAX_TRANSFER: Duration = Duration::from_secs(30);
 
 /// A body as it came, never empty. It may hold passwords, so it is cleared after use.
-pub(crate) struct BodyBytes(Zeroizing<Vec<u8>>);
+pub(crate) struct BodyBytes(pub(crate) Zeroizing<Vec<u8>>);
 
 /// A request's body, read as `T`: `INVALID_JSON` comes first, then every problem with fields and query
 /// parameters at once. An absent body is read as an object without fields.

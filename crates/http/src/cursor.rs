@@ -206,6 +206,27 @@ impl List {
     }
 }
 
+/// A cursor of a merchant's sessions, read and written again.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn again(merchant: i64, cursor: &str) -> Option<String> {
+    let list = List { merchant: UserId(merchant), object: None };
+    list.decode::<SessionId>(cursor).map(|position| list.encode(position))
+}
+
+/// The cursor in the query of a merchant's sessions, read and written again; empty when there is none.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn page_again(merchant: i64, query: &str) -> Option<String> {
+    use crate::query::Parameters;
+
+    let list = List { merchant: UserId(merchant), object: None };
+    let query = Query::read(query);
+    if !query.problems(Parameters::Only(&["limit", "cursor"])).is_empty() {
+        return None;
+    }
+    let page = read_page::<SessionId>(&query, list).ok()?;
+    Some(page.position.map(|position| list.encode(position)).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! What was sent to a webhook endpoint: its log, sending again, trying it out, and finding out why a signature
 //! does not match
 
-mod request;
+pub(crate) mod request;
 mod response;
 
 use actix_web::HttpResponse;

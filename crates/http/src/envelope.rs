@@ -9,7 +9,8 @@ use std::time::Instant;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpRequest};
+use cryptopay_domain::ClientAddress;
 use futures_util::future::LocalBoxFuture;
 use ipnet::IpNet;
 
@@ -17,6 +18,7 @@ use crate::access_log;
 use crate::client_address;
 use crate::config::HttpConfig;
 use crate::cors::Cors;
+use crate::rate_limit::RateLimitFields;
 use crate::request_facts::RequestFacts;
 use crate::request_id::{RequestIds, X_REQUEST_ID};
 
@@ -93,7 +95,8 @@ where
         let id = shared.request_ids.identify(request.headers());
         let shown = id.shown.clone();
         let origin = shared.cors.allowed(request.headers());
-        request.extensions_mut().insert(RequestFacts::new(id));
+        let client = client_address::resolve(request.peer_addr(), request.headers(), &shared.trusted_proxies);
+        request.extensions_mut().insert(RequestFacts::new(id, client));
 
         let preflight = shared.cors.preflight(request.head());
         let answering = self.service.call(request);
@@ -106,7 +109,7 @@ where
             {
                 response = response.into_response(preflight);
             }
-            shared.finish(&mut response, shown, origin, started);
+            shared.finish(&mut response, client, shown, origin, started);
             Ok(response)
         })
     }
@@ -116,11 +119,16 @@ impl Shared {
     fn finish(
         &self,
         response: &mut ServiceResponse,
+        client: ClientAddress,
         request_id: HeaderValue,
         origin: Option<HeaderValue>,
         started: Instant,
     ) {
+        let rate_limit = take_rate_limit(response.request());
         let headers = response.headers_mut();
+        if let Some(fields) = rate_limit {
+            fields.write(headers);
+        }
         headers.insert(X_REQUEST_ID, request_id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         headers.insert(header::REFERRER_POLICY, NO_REFERRER);
@@ -133,9 +141,12 @@ impl Shared {
         self.cors.dress(origin, headers);
 
         let (request, status) = (response.request(), response.status().as_u16());
-        let client = client_address::resolve(request.peer_addr(), request.headers(), &self.trusted_proxies);
         access_log::record(request, client, status, started.elapsed());
     }
+}
+
+fn take_rate_limit(request: &HttpRequest) -> Option<RateLimitFields> {
+    request.extensions_mut().get_mut::<RequestFacts>()?.rate_limit.take()
 }
 
 fn insert_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::api_key::PermissionName;
 use crate::error_code::ErrorCode;
 use crate::fields::FieldProblems;
+use crate::rate_limit::whole_seconds;
 
 /// Every way in which a request can be refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,8 +186,7 @@ impl ApiError {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after } | Self::Overloaded { retry_after } => {
-                let up = u64::from(retry_after.subsec_nanos() > 0);
-                Some((retry_after.as_secs() + up).max(1))
+                Some(whole_seconds(*retry_after))
             }
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! The middleware of each route: resolves authority before anything else of the request is looked at, then
 //! reads the body. Handlers run behind it and never check a credential themselves.
 //!
-//! The order of refusals is the contract's: 401, 503, 403, 413, 415, `INVALID_JSON`, `VALIDATION_ERROR`. What
+//! The order of refusals is the contract's: 429 by address, 401, 503, 429 by credential, 403, 413, 415, `INVALID_JSON`, `VALIDATION_ERROR`. What
 //! `X-Sandbox-Error` asks for comes behind the credential and before all the rest.
 
 use std::future::{Ready, ready};
@@ -19,6 +19,7 @@ use crate::body::{self, BodyBytes};
 use crate::error::ApiError;
 use crate::fields::{FieldProblems, NoFields};
 use crate::query::Query;
+use crate::rate_limit::{Counted, RouteLimits, WorkerLimiter};
 use crate::request_facts::RequestFacts;
 use crate::route::{BodyRule, RouteRow};
 use crate::{sandbox_error, unread_body};
@@ -26,6 +27,7 @@ use crate::{sandbox_error, unread_body};
 /// Guards one route of the table.
 pub(crate) struct Gate {
     auth: Auth,
+    limits: RouteLimits,
     row: &'static RouteRow,
 }
 
@@ -33,13 +35,15 @@ pub(crate) struct Gate {
 pub(crate) struct Gated<S> {
     handler: Rc<S>,
     auth: Auth,
+    limits: RouteLimits,
     row: &'static RouteRow,
 }
 
 impl Gate {
-    /// The gate of the route `row`.
-    pub(crate) fn new(auth: Auth, row: &'static RouteRow) -> Self {
-        Self { auth, row }
+    /// The gate of the route `row`, which limits nothing without a limiter.
+    pub(crate) fn new(auth: Auth, limiter: Option<Rc<WorkerLimiter>>, row: &'static RouteRow) -> Self {
+        let limits = RouteLimits::new(limiter, row.budget, row.authority.is_protected());
+        Self { auth, limits, row }
     }
 }
 
@@ -59,7 +63,8 @@ where
     type Future = Ready<Result<Gated<S>, ()>>;
 
     fn new_transform(&self, handler: S) -> Self::Future {
-        ready(Ok(Gated { handler: Rc::new(handler), auth: self.auth.clone(), row: self.row }))
+        let (auth, limits) = (self.auth.clone(), self.limits.clone());
+        ready(Ok(Gated { handler: Rc::new(handler), auth, limits, row: self.row }))
     }
 }
 
@@ -79,16 +84,14 @@ where
     forward_ready!(handler);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        if let Some(verdict) = self.judge_from_memory(&mut request) {
-            return match verdict {
-                Ok(()) => self.handler.call(request),
-                Err(error) => Box::pin(ready(Ok(request.into_response(error.error_response())))),
-            };
+        if let Some((principal, verdict)) = self.judge_from_memory(&mut request) {
+            return self.answer_from_memory(request, &principal, verdict);
         }
-        let (handler, auth, row) = (Rc::clone(&self.handler), self.auth.clone(), self.row);
+        let (handler, auth, limits) = (Rc::clone(&self.handler), self.auth.clone(), self.limits.clone());
+        let row = self.row;
         let span = span_of(row, &request);
         let answering = async move {
-            match admit(&auth, row, &mut request).await {
+            match admit(&auth, &limits, row, &mut request).await {
                 Ok(left) => Ok(unread_body::hold(handler.call(request).await?, left)),
                 Err(error) => Ok(unread_body::refuse(request, error).await),
             }
@@ -99,8 +102,11 @@ where
 
 impl<S> Gated<S> {
     /// The hot path: a remembered credential on a route that answers from memory, and no body. Nothing is
-    /// awaited there and nothing is logged, so it goes without a span and without a task of its own.
-    fn judge_from_memory(&self, request: &mut ServiceRequest) -> Option<Result<(), ApiError>> {
+    /// logged there, so it goes without a span.
+    fn judge_from_memory(
+        &self,
+        request: &mut ServiceRequest,
+    ) -> Option<(Arc<Principal>, Result<(), ApiError>)> {
         let is_cold = self.row.authority != Authority::AnyCredential
             || sandbox_error::is_asked(self.auth.environment(), request.headers())
             || has_payload(request);
@@ -113,29 +119,78 @@ impl<S> Gated<S> {
         let verdict = self.row.authority.judge(&principal, query.asked_permission());
         note(request, |facts| {
             facts.route = self.row.path;
-            facts.principal = Some(principal);
+            facts.principal = Some(Arc::clone(&principal));
         });
-        Some(verdict.and_then(|()| refuse_any(query.problems(self.row.query))))
+        Some((principal, verdict.and_then(|()| refuse_any(query.problems(self.row.query)))))
+    }
+}
+
+impl<S> Gated<S>
+where
+    S: Service<
+            ServiceRequest,
+            Response = ServiceResponse,
+            Error = Error,
+            Future = LocalBoxFuture<'static, Result<ServiceResponse, Error>>,
+        > + 'static,
+{
+    /// The answer where `verdict` is what is left to be told once the limits have been. Nothing is awaited
+    /// unless several replicas count together.
+    fn answer_from_memory(
+        &self,
+        request: ServiceRequest,
+        principal: &Arc<Principal>,
+        verdict: Result<(), ApiError>,
+    ) -> LocalBoxFuture<'static, Result<ServiceResponse, Error>> {
+        let answer = |handler: &S, request: ServiceRequest, verdict: Result<(), ApiError>| match verdict {
+            Ok(()) => handler.call(request),
+            Err(error) => Box::pin(ready(Ok(request.into_response(error.error_response())))),
+        };
+        let counted = self.limits.count_at_once(&request, Counted::Both(&principal.credential));
+        if let Some(counted) = counted {
+            return answer(&self.handler, request, counted.and(verdict));
+        }
+        let (handler, limits) = (Rc::clone(&self.handler), self.limits.clone());
+        let principal = Arc::clone(principal);
+        Box::pin(async move {
+            let counted = limits.count(&request, Counted::Both(&principal.credential)).await;
+            answer(&handler, request, counted.and(verdict)).await
+        })
     }
 }
 
 /// Decides whether a request reaches its handler. What is left of a body that nobody wants is returned.
 async fn admit(
     auth: &Auth,
+    limits: &RouteLimits,
     row: &'static RouteRow,
     request: &mut ServiceRequest,
 ) -> Result<Option<Payload>, ApiError> {
     note(request, |facts| facts.route = row.path);
+    let remembered = if row.authority.is_protected() { remembered(auth, request) } else { None };
+    let counted = match &remembered {
+        Some(principal) => Counted::Both(&principal.credential),
+        None => Counted::Client,
+    };
+    limits.count(request, counted).await?;
     let query = Query::read(request.query_string());
     let asked_error = sandbox_error::asked(auth.environment(), request.headers(), row);
-    let principal = match (row.authority.is_protected(), &asked_error) {
-        (true, _) => Some(authenticate(auth, request).await?),
+    let principal = match (row.authority.is_protected(), remembered, &asked_error) {
+        (true, Some(principal), _) => Some(principal),
+        (true, None, _) => {
+            let principal = authenticate(auth, request).await?;
+            limits.count(request, Counted::Credential(&principal.credential)).await?;
+            Some(principal)
+        }
         // Nobody needs a credential here, but an error is only for whoever has one.
-        (false, Some(_)) => authenticate(auth, request).await.ok(),
-        (false, None) => None,
+        (false, _, Some(_)) => authenticate(auth, request).await.ok(),
+        (false, _, None) => None,
     };
     if let Some(principal) = principal {
         note(request, |facts| facts.principal = Some(Arc::clone(&principal)));
+        if let Some(ApiError::RateLimited { retry_after }) = asked_error {
+            limits.pretend(request, retry_after);
+        }
         asked_error.map_or(Ok(()), Err)?;
         row.authority.judge(&principal, query.asked_permission())?;
     }
@@ -162,6 +217,11 @@ async fn admit(
         }
     }
     Ok(None)
+}
+
+/// Who the credential of a request stands for, if that is remembered.
+fn remembered(auth: &Auth, request: &ServiceRequest) -> Option<Arc<Principal>> {
+    authority::bearer(request.headers()).ok().and_then(|bearer| auth.authenticate_cached(bearer))
 }
 
 async fn authenticate(auth: &Auth, request: &ServiceRequest) -> Result<Arc<Principal>, ApiError> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | which routes there are and who may use them | `routes.rs` |
 //! | how a request is let in, and in which order it is refused | `gate.rs` |
+//! | how requests are counted and limited | `rate_limit.rs` |
 //! | what every answer carries | `envelope.rs` |
 //! | how errors look, and are met on purpose | `error.rs`, `sandbox_error.rs` |
 //! | how bodies are read | `body.rs`, `fields.rs`, `json_object.rs` |
@@ -42,6 +43,9 @@ mod error_example;
 mod event;
 mod extract;
 mod fields;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod health;
 mod idempotency;
@@ -55,6 +59,7 @@ mod password;
 mod payment_order;
 mod profile;
 mod query;
+mod rate_limit;
 mod refusal_stream;
 mod register;
 mod request_facts;
@@ -72,6 +77,8 @@ mod verify;
 mod webhook_document;
 mod webhook_endpoint;
 
+use std::rc::Rc;
+
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, Error};
@@ -85,6 +92,9 @@ pub use error::{ApiError, Challenge};
 pub use fields::FieldProblems;
 pub use json_log::JsonLines;
 pub use openapi::openapi_document;
+pub use rate_limit::{
+    RateLimit, RateLimitError, RateLimiter, RateLimits, RedisAway, RedisServer, RedisUrlError,
+};
 pub use request_id::{RequestIds, X_REQUEST_ID};
 pub use server::{ServerConfig, serve};
 pub use tls::{Reload, Tls, TlsError};
@@ -103,7 +113,9 @@ pub fn app(
 /// The routes alone. [`app`] puts around them what every answer carries.
 fn configure(auth: Auth, payments: Payments, config: HttpConfig) -> impl FnOnce(&mut ServiceConfig) {
     move |service| {
-        routes::register(&auth, service);
+        let limiter = config.rate_limiter.as_ref();
+        let limiter = limiter.map(|limiter| Rc::new(limiter.for_worker(auth.environment())));
+        routes::register(&auth, limiter.as_ref(), service);
         docs::register(service);
         service
             .app_data(Data::new(auth))

@@ -119,6 +119,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         ("Options", &mut item.options),
         ("Head", &mut item.head),
         ("Patch", &mut item.patch),
+        ("Trace", &mut item.trace),
     ];
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
@@ -192,6 +193,23 @@ mod tests {
             }
         }
         assert_eq!(described, BTreeSet::new(), "described, but not in the table");
+    }
+
+    #[test]
+    fn every_operation_that_is_limited_says_so() {
+        let document = json();
+        for row in ROUTES {
+            for operation in document["paths"][row.path].as_object().unwrap().values() {
+                let is_limited = row.path != "/healthz";
+                assert_eq!(operation["responses"].get("429").is_some(), is_limited, "{}", row.path);
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    for name in ["RateLimit", "RateLimit-Policy"] {
+                        let is_told = response["headers"].get(name).is_some();
+                        assert_eq!(is_told, is_limited, "{} {status} {name}", row.path);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

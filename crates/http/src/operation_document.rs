@@ -18,6 +18,7 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::error_example;
 use crate::openapi::{BEARER, SANDBOX_ERROR};
+use crate::rate_limit::Budget;
 use crate::route::{Availability, BodyRule, RouteRow};
 
 /// Adds to an operation what its row says.
@@ -66,6 +67,9 @@ pub(crate) fn complete(row: &RouteRow, operation: &mut Operation) {
         if let RefOr::T(response) = response {
             let id = text_header("The request's id: the caller's own if it sent an acceptable one.");
             response.headers.insert("X-Request-Id".to_owned(), RefOr::T(id));
+            if row.budget != Budget::Unlimited {
+                response.headers.extend(rate_limit_headers());
+            }
         }
     }
 }
@@ -84,6 +88,9 @@ pub(crate) fn authority_name(authority: Authority) -> &'static str {
 fn codes(row: &RouteRow) -> Vec<ErrorCode> {
     let mut codes = row.errors.to_vec();
     codes.push(ErrorCode::InternalError);
+    if row.budget != Budget::Unlimited {
+        codes.push(ErrorCode::RateLimited);
+    }
     if row.authority.is_protected() {
         codes.extend([ErrorCode::InvalidToken, ErrorCode::Overloaded]);
     }
@@ -125,6 +132,19 @@ fn error_response(errors: &[ApiError]) -> Response {
         response = response.header("WWW-Authenticate", text_header("The challenge of RFC 6750."));
     }
     response.build()
+}
+
+/// On every answer of a limited route, as long as the server limits anything.
+fn rate_limit_headers() -> [(String, RefOr<Header>); 2] {
+    [
+        (
+            "RateLimit",
+            "What is left of each limit that the request was counted against, and in how many seconds one more \
+             request is let in: `\"address\";r=2999;t=1`.",
+        ),
+        ("RateLimit-Policy", "Those limits: so many requests in so many seconds, `\"address\";q=3000;w=60`."),
+    ]
+    .map(|(name, description)| (name.to_owned(), RefOr::T(text_header(description))))
 }
 
 fn text_header(description: &str) -> Header {

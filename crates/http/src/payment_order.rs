@@ -1,6 +1,6 @@
 //! `/api/payment-orders` and what lies under it
 
-mod request;
+pub(crate) mod request;
 mod response;
 
 use actix_web::HttpResponse;

@@ -19,7 +19,12 @@ use crate::user::UserBody;
 #[expect(dead_code, reason = "only describes the body")]
 pub(crate) struct ProfileChangeRequest {
     /// Trimmed; no control characters.
-    #[schema(min_length = 1, max_length = 100, example = "Your Business Name")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$",
+        example = "Your Business Name"
+    )]
     shop_name: String,
 }
 

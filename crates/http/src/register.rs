@@ -31,7 +31,12 @@ pub(crate) struct RegisterRequest {
     #[schema(format = Password, write_only, min_length = 8, max_length = 256, example = "your-secure-password")]
     password: String,
     /// Trimmed; no control characters.
-    #[schema(min_length = 1, max_length = 100, example = "Your Business Name")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$",
+        example = "Your Business Name"
+    )]
     shop_name: String,
 }
 

@@ -7,6 +7,7 @@ use cryptopay_domain::Environment;
 use crate::authority::Authority;
 use crate::error_code::ErrorCode;
 use crate::query::Parameters;
+use crate::rate_limit::Budget;
 
 /// One route.
 pub(crate) struct RouteRow {
@@ -24,6 +25,8 @@ pub(crate) struct RouteRow {
     pub(crate) errors: &'static [ErrorCode],
     /// Who answers.
     pub(crate) handler: fn() -> Route,
+    /// What its requests are counted against.
+    pub(crate) budget: Budget,
     /// Where it exists.
     pub(crate) availability: Availability,
 }
@@ -58,7 +61,7 @@ pub(crate) enum Availability {
     SandboxOnly,
 }
 
-/// A row of the table: a route that exists everywhere.
+/// A row of the table: a route that exists everywhere and is limited as most are.
 pub(crate) const fn row(
     verb: Verb,
     path: &'static str,
@@ -68,10 +71,16 @@ pub(crate) const fn row(
     errors: &'static [ErrorCode],
     handler: fn() -> Route,
 ) -> RouteRow {
-    RouteRow { verb, path, authority, query, body, errors, handler, availability: Availability::Everywhere }
+    let (budget, availability) = (Budget::General, Availability::Everywhere);
+    RouteRow { verb, path, authority, query, body, errors, handler, budget, availability }
 }
 
 impl RouteRow {
+    /// The same, with requests that are counted otherwise.
+    pub(crate) const fn counted(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
     /// The same, for the sandbox alone.
     pub(crate) const fn sandbox_only(self) -> Self {
         Self { availability: Availability::SandboxOnly, ..self }

@@ -3,6 +3,8 @@
 //! Architecture invariant: no route exists outside this table, except the pages of `docs.rs`. The
 //! middleware of each route is made from its row, so a handler cannot forget to check authority.
 
+use std::rc::Rc;
+
 use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::{Error, Resource, web};
 use cryptopay_auth::Auth;
@@ -13,6 +15,7 @@ use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::gate::Gate;
 use crate::query::Parameters::{self, AmongOthers, Only};
+use crate::rate_limit::{Budget, WorkerLimiter};
 use crate::route::BodyRule::{Ignored, Nothing, Optional, Required};
 use crate::route::Verb::{Any, Delete, Get, Patch, Post};
 use crate::route::{RouteRow, row};
@@ -32,13 +35,13 @@ pub(crate) static ROUTES: &[RouteRow] = {
     &[
         row(Get,    "/api/auth/verify",                                  AnyCredential,              Only(ASKED),        Nothing,  &[InsufficientPermissions], || web::to(verify::verify)),
         row(Any,    "/api/auth/verify/ext/{path}",                       AnyCredential,              AmongOthers(ASKED), Ignored,  &[InsufficientPermissions], || web::to(verify::verify_ext)),
-        row(Post,   "/api/auth/register",                                Anyone,                     NONE,               Required, &[UsernameTaken, EmailTaken, RateLimited, Overloaded], || web::to(register::register)),
-        row(Post,   "/api/auth/login",                                   Anyone,                     NONE,               Required, &[InvalidCredentials, RateLimited, Overloaded], || web::to(login::login)),
-        row(Post,   "/api/auth/token/refresh",                           Anyone,                     NONE,               Required, &[InvalidToken, RateLimited, Overloaded], || web::to(token::refresh)),
+        row(Post,   "/api/auth/register",                                Anyone,                     NONE,               Required, &[UsernameTaken, EmailTaken, Overloaded], || web::to(register::register)).counted(Budget::Register),
+        row(Post,   "/api/auth/login",                                   Anyone,                     NONE,               Required, &[InvalidCredentials, Overloaded], || web::to(login::login)).counted(Budget::Login),
+        row(Post,   "/api/auth/token/refresh",                           Anyone,                     NONE,               Required, &[InvalidToken, Overloaded], || web::to(token::refresh)).counted(Budget::Refresh),
         row(Post,   "/api/auth/logout",                                  Login,                      NONE,               Optional, &[], || web::to(session::logout)),
         row(Get,    "/api/auth/me",                                      Login,                      NONE,               Nothing,  &[], || web::to(profile::get)),
         row(Patch,  "/api/auth/me",                                      Login,                      NONE,               Required, &[], || web::to(profile::change)),
-        row(Post,   "/api/auth/password",                                Login,                      NONE,               Required, &[], || web::to(password::change)),
+        row(Post,   "/api/auth/password",                                Login,                      NONE,               Required, &[], || web::to(password::change)).counted(Budget::Password),
         row(Get,    "/api/auth/sessions",                                Login,                      PAGE,               Nothing,  &[], || web::to(session::list)),
         row(Delete, "/api/auth/sessions",                                Login,                      NONE,               Nothing,  &[], || web::to(session::end_others)),
         row(Delete, "/api/auth/sessions/{id}",                           Login,                      NONE,               Nothing,  &[NotFound], || web::to(session::end)),
@@ -64,20 +67,20 @@ pub(crate) static ROUTES: &[RouteRow] = {
         row(Post,   "/api/webhooks/{id}/deliveries/{delivery}/diagnose", Permission(ManageWebhooks), NONE,               Required, &[NotFound], || web::to(delivery::diagnose)).sandbox_only(),
         row(Get,    "/api/openapi.json",                                 Anyone,                     NONE,               Nothing,  &[], || web::to(openapi::get)),
         row(Get,    "/.well-known/paseto-keys",                          Anyone,                     AmongOthers(&[]),   Ignored,  &[], || web::to(paseto_keys::list)),
-        row(Get,    "/healthz",                                          Anyone,                     AmongOthers(&[]),   Ignored,  &[], || web::to(health::live)),
+        row(Get,    "/healthz",                                          Anyone,                     AmongOthers(&[]),   Ignored,  &[], || web::to(health::live)).counted(Budget::Unlimited),
         row(Get,    "/readyz",                                           Anyone,                     AmongOthers(&[]),   Ignored,  &[Overloaded], || web::to(health::ready)),
     ]
 };
 
-/// Registers every route of the table that exists in the environment.
-pub(crate) fn register(auth: &Auth, config: &mut web::ServiceConfig) {
+/// Registers every route of the table that exists in the environment; nothing is limited without a limiter.
+pub(crate) fn register(auth: &Auth, limiter: Option<&Rc<WorkerLimiter>>, config: &mut web::ServiceConfig) {
     let mut rest = ROUTES;
     while let Some(first) = rest.first() {
         let together = rest.iter().take_while(|row| row.path == first.path).count();
         let (rows, others) = rest.split_at(together);
         if first.availability.includes(auth.environment()) {
             for pattern in patterns(first.path) {
-                config.service(resource(auth, pattern, rows));
+                config.service(resource(auth, limiter, pattern, rows));
             }
         }
         rest = others;
@@ -114,14 +117,19 @@ fn methods<'a>(rows: impl IntoIterator<Item = &'a RouteRow>) -> String {
     rows.into_iter().map(|row| row.verb.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn resource(auth: &Auth, pattern: String, rows: &'static [RouteRow]) -> impl HttpServiceFactory + 'static {
+fn resource(
+    auth: &Auth,
+    limiter: Option<&Rc<WorkerLimiter>>,
+    pattern: String,
+    rows: &'static [RouteRow],
+) -> impl HttpServiceFactory + 'static {
     let mut resource = Resource::new(pattern).default_service(method_not_allowed(methods(rows)));
     for row in rows {
         let mut route = (row.handler)();
         if let Some(method) = row.verb.method() {
             route = route.method(method);
         }
-        resource = resource.route(route.wrap(Gate::new(auth.clone(), row)));
+        resource = resource.route(route.wrap(Gate::new(auth.clone(), limiter.cloned(), row)));
     }
     resource
 }

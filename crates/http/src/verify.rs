@@ -86,7 +86,7 @@ pub(crate) async fn verify(auth: Data<Auth>, caller: Caller) -> Result<HttpRespo
 /// Path, method, body and every query parameter but `permission` are the original request's and are not
 /// looked at (Envoy's `ext_authz` sends them). The answer is that of `verify`.
 #[utoipa::path(
-    method(get, post, put, patch, delete, options, head),
+    method(get, post, put, patch, delete, options, head, trace),
     path = "/api/auth/verify/ext/{path}", operation_id = "verifyFor", tag = "verification",
     params(
         ("path" = String, Path, description = "Anything, slashes included."),

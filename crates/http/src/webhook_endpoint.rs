@@ -1,6 +1,6 @@
 //! `/api/webhooks`: where a merchant is told of events
 
-mod request;
+pub(crate) mod request;
 mod response;
 
 use actix_web::HttpResponse;

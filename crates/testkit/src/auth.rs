@@ -19,7 +19,8 @@ pub const PASSWORD: &str = "violet-Tractor-91-moss";
 /// Another one.
 pub const OTHER_PASSWORD: &str = "gravel+Lantern.77.tide";
 
-/// One or more replicas of the auth core on one database.
+/// One or more replicas of the auth core on one database. Clones share core and database.
+#[derive(Clone)]
 pub struct TestAuth {
     /// The core.
     pub auth: Auth,

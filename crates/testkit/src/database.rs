@@ -1,5 +1,7 @@
 //! A database of its own for every test, on either backend.
 
+use std::sync::Arc;
+
 use cryptopay_store::{DatabaseUrl, Store, StoreConfig};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -15,10 +17,11 @@ pub enum Backend {
     Postgres,
 }
 
-/// An empty database. A SQLite file goes away with it, a PostgreSQL one with its cluster.
+/// An empty database. A SQLite file goes away with it, a PostgreSQL one with its cluster. Clones are one database.
+#[derive(Clone)]
 pub struct TestDatabase {
     url: DatabaseUrl,
-    directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 impl TestDatabase {
@@ -31,13 +34,13 @@ impl TestDatabase {
                 DatabaseUrl::Postgres(TestPostgres::from_environment().create_database().await)
             }
         };
-        Self { url, directory }
+        Self { url, directory: Arc::new(directory) }
     }
 
     /// A database that is there already, such as one of a cluster that the test itself stops.
     #[must_use]
     pub fn at(url: DatabaseUrl) -> Self {
-        Self { url, directory: tempfile::tempdir().expect("a temporary directory") }
+        Self { url, directory: Arc::new(tempfile::tempdir().expect("a temporary directory")) }
     }
 
     /// Where it is.

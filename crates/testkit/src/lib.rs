@@ -14,6 +14,7 @@ pub mod personas;
 pub mod postgres;
 pub mod receiver;
 pub mod receivers;
+pub mod redis;
 pub mod server;
 
 pub use app::{Answer, Call, TestApp};
@@ -26,4 +27,5 @@ pub use payments::{TestNames, guarded_targets, open_targets, page_signature, pay
 pub use personas::{Cast, Persona};
 pub use receiver::{Behaviour, Received, TestReceiver};
 pub use receivers::{ReceivedDelivery, ReceiverKind, WebhookReceiver};
+pub use redis::TestRedis;
 pub use server::{Finished, Installation, Server, Tokens, eventually, time_until};

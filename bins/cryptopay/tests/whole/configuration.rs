@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 
 use crate::PROGRAM;
 
+/// What can be given by itself or as the content of a file.
+const SECRET_SETTINGS: [&str; 4] =
+    ["CRYPTOPAY_DATABASE_URL", "CRYPTOPAY_SIGNING_KEYS", "CRYPTOPAY_ENCRYPTION_KEYS", "CRYPTOPAY_REDIS_URL"];
+
 async fn installation() -> Installation {
     Installation::new(PROGRAM, Backend::Sqlite).await
 }
@@ -22,6 +26,8 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         .with("CRYPTOPAY_SIGNING_KEYS", "k4.secret.hunter3")
         .with("CRYPTOPAY_ENCRYPTION_KEYS", "k4.local.hunter4")
         .with("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "true")
+        .with("CRYPTOPAY_RATE_LIMITS", "off")
+        .with("CRYPTOPAY_REDIS_URL", "http://user:hunter5@localhost")
         .run(&["serve"])
         .await
         .failure();
@@ -34,6 +40,8 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         "key 1 of CRYPTOPAY_SIGNING_KEYS",
         "key 1 of CRYPTOPAY_ENCRYPTION_KEYS",
         "CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE",
+        "CRYPTOPAY_RATE_LIMITS=off",
+        "CRYPTOPAY_REDIS_URL cannot be used",
     ] {
         assert!(error.contains(part), "{part} in {error}");
     }
@@ -89,7 +97,7 @@ async fn a_public_url_is_an_origin_or_below_one() {
 async fn a_setting_and_its_file_exclude_each_other() {
     let installation = installation().await;
     let file = installation.secret_file("secret", "postgres://localhost/hunter2");
-    for setting in ["CRYPTOPAY_DATABASE_URL", "CRYPTOPAY_SIGNING_KEYS", "CRYPTOPAY_ENCRYPTION_KEYS"] {
+    for setting in SECRET_SETTINGS {
         let both = installation.clone().with(setting, "hunter3").with(&format!("{setting}_FILE"), &file);
         let error = both.run(&["serve"]).await.failure();
         assert!(error.contains("cannot be used with") && !error.contains("hunter"), "{error}");
@@ -100,7 +108,7 @@ async fn a_setting_and_its_file_exclude_each_other() {
 async fn a_secret_file_that_cannot_be_read_is_named() {
     let installation = installation().await;
     let absent = installation.directory().join("absent").to_string_lossy().into_owned();
-    for setting in ["CRYPTOPAY_DATABASE_URL", "CRYPTOPAY_SIGNING_KEYS", "CRYPTOPAY_ENCRYPTION_KEYS"] {
+    for setting in SECRET_SETTINGS {
         let setting = &format!("{setting}_FILE");
         let error = installation.clone().with(setting, &absent).run(&["serve"]).await.failure();
         assert!(error.contains(&absent) && error.contains(setting), "{error}");
@@ -119,6 +127,9 @@ async fn a_value_of_the_wrong_kind_is_quoted() {
         ("CRYPTOPAY_LOG_FORMAT", "xml"),
         ("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("CRYPTOPAY_LOG", "cryptopay=shout"),
+        ("CRYPTOPAY_RATE_LIMITS", "maybe"),
+        ("CRYPTOPAY_RATE_LIMIT_LOGIN", "20 per minute"),
+        ("CRYPTOPAY_RATE_LIMIT_ADDRESS", "0/60"),
     ] {
         let error = installation().await.with(variable, value).run(&["serve"]).await.failure();
         assert!(error.contains(value) || error.contains(variable), "{variable}: {error}");
@@ -143,6 +154,10 @@ async fn a_variable_that_is_empty_counts_as_absent() {
         "TRUSTED_PROXIES",
         "CORS_ORIGINS",
         "BEHIND_PROXY",
+        "RATE_LIMITS",
+        "RATE_LIMIT_ADDRESS",
+        "REDIS_URL",
+        "REDIS_URL_FILE",
         "LOG",
         "LOG_FORMAT",
     ] {

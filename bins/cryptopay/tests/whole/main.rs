@@ -17,6 +17,7 @@ mod forward_auth;
 mod log;
 mod operator;
 mod page;
+mod rate_limits;
 mod replicas;
 mod restart;
 mod scripted_receiver;

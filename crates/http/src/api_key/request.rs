@@ -17,7 +17,12 @@ use crate::fields::{Fields, FromFields, quoted, string, text};
 #[expect(dead_code, reason = "only describes the body")]
 pub(crate) struct ApiKeyCreation {
     /// Trimmed; no control characters.
-    #[schema(min_length = 1, max_length = 100, example = "Checkout server")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$",
+        example = "Checkout server"
+    )]
     name: String,
     /// What it shall open. Made with an API key, it gets no more than that one has.
     #[schema(min_items = 1)]
@@ -34,7 +39,13 @@ pub(crate) struct ApiKeyCreation {
 #[expect(dead_code, reason = "only describes the body")]
 pub(crate) struct ApiKeyChangeRequest {
     /// Trimmed; no control characters.
-    #[schema(nullable = false, min_length = 1, max_length = 100, example = "Checkout server")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$",
+        example = "Checkout server"
+    )]
     name: Option<String>,
     /// A subset of the present ones. Keys made with this one are narrowed with it.
     #[schema(nullable = false, min_items = 1)]

@@ -17,7 +17,11 @@ use crate::fields::{Fields, FromFields, string, text};
 pub(crate) struct WebhookEndpointCreation {
     /// Absolute, `https` (in the sandbox `http`, too), without user name, password and
     /// fragment. Its host must not be, nor resolve to, an address that is not public.
-    #[schema(max_length = 2048, example = "https://shop.example.com/webhooks/cryptopay")]
+    #[schema(
+        max_length = 2048,
+        pattern = "^https?://",
+        example = "https://shop.example.com/webhooks/cryptopay"
+    )]
     url: String,
     /// The event types it wants, or `["*"]` for all, those of later versions included.
     #[schema(value_type = Vec<EventSelector>, min_items = 1,
@@ -34,7 +38,12 @@ pub(crate) struct WebhookEndpointCreation {
 #[schema(min_properties = 1)]
 #[expect(dead_code, reason = "only describes the body")]
 pub(crate) struct WebhookEndpointChange {
-    #[schema(nullable = false, max_length = 2048, example = "https://shop.example.com/webhooks/cryptopay")]
+    #[schema(
+        nullable = false,
+        max_length = 2048,
+        pattern = "^https?://",
+        example = "https://shop.example.com/webhooks/cryptopay"
+    )]
     url: Option<String>,
     #[schema(value_type = Option<Vec<EventSelector>>, nullable = false, min_items = 1, example = json!(["*"]))]
     events: Option<Vec<String>>,

@@ -41,6 +41,7 @@ const TABLE: &[Row] = &[
     row("GET",     "/api/auth/verify",                 "",                                                                  NOBODY, [OK,    OK,    OK,    OK,    OK,    OK]),
     row("GET",     "/api/auth/verify/ext/{path}",      "",                                                                  NOBODY, [OK,    OK,    OK,    OK,    OK,    OK]),
     row("PUT",     "/api/auth/verify/ext/{path}",      "not JSON",                                                          NOBODY, [OK,    OK,    OK,    OK,    OK,    OK]),
+    row("TRACE",   "/api/auth/verify/ext/{path}",      "",                                                                  NOBODY, [OK,    OK,    OK,    OK,    OK,    OK]),
     row("POST",    "/api/auth/verify/ext/{path}",      "{}",                                                                NOBODY, [OK,    OK,    OK,    OK,    OK,    OK]),
     row("DELETE",  "/api/auth/verify/ext/{path}",      "",                                                                  NOBODY, [OK,    OK,    OK,    OK,    OK,    OK]),
     row("OPTIONS", "/api/auth/verify/ext/{path}",      "",                                                                  NOBODY, [OK,    OK,    OK,    OK,    OK,    OK]),

@@ -1,0 +1,189 @@
+//! The limiter that several replicas share through Redis or Valkey.
+//!
+//! Each worker thread has a connection of its own, on which any number of decisions are on the way at once: no
+//! thread waits for another, and under load many decisions travel in one packet. One decision is one atomic script.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, Script};
+use tokio::sync::Mutex;
+
+use super::bucket::Bucket;
+use super::few::Few;
+use super::limit::RateLimits;
+use super::redis_server::{RedisAway, RedisServer, in_time, script, try_out};
+use super::standing::{Exhausted, Standing};
+
+/// How long to wait between two looks at a server that was away.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// What all worker threads know of the server.
+pub(crate) struct Shared {
+    server: RedisServer,
+    limits: RateLimits,
+    script: Script,
+    is_away: AtomicBool,
+}
+
+/// One worker thread's way there.
+pub(crate) struct Link {
+    shared: Arc<Shared>,
+    /// What every key begins with.
+    prefix: String,
+    connection: RefCell<Option<Connected>>,
+    /// How many connections this thread has had.
+    made: Cell<u64>,
+    /// Held by whoever connects: the others wait for that connection rather than making their own.
+    connecting: Mutex<()>,
+}
+
+/// A connection, and which of all this thread has had it is.
+#[derive(Clone)]
+struct Connected {
+    number: u64,
+    connection: MultiplexedConnection,
+}
+
+impl Shared {
+    pub(crate) fn new(server: RedisServer, limits: RateLimits) -> Self {
+        Self { server, limits, script: script(), is_away: AtomicBool::new(false) }
+    }
+}
+
+impl Link {
+    /// Of this thread, for a server whose keys begin with `prefix`.
+    pub(crate) fn new(shared: Arc<Shared>, prefix: String) -> Self {
+        Self {
+            shared,
+            prefix,
+            connection: RefCell::default(),
+            made: Cell::default(),
+            connecting: Mutex::default(),
+        }
+    }
+
+    /// Whether the server did not answer when it was last asked.
+    pub(crate) fn is_away(&self) -> bool {
+        self.shared.is_away.load(Ordering::Relaxed)
+    }
+
+    /// As [`super::local::Local::decide`]; `None` when the server is away, which is said in the log once.
+    pub(crate) async fn decide(
+        self: &Rc<Self>,
+        buckets: &Few<Bucket>,
+        standings: &mut Few<Standing>,
+    ) -> Option<Result<(), Exhausted>> {
+        match in_time(self.ask(buckets)).await {
+            Ok(micros) => {
+                let answers = buckets.iter().zip(micros);
+                Some(answers.into_iter().try_for_each(|(bucket, micros)| {
+                    let (standing, verdict) = self.read(bucket, micros);
+                    standings.push(standing);
+                    verdict
+                }))
+            }
+            Err(away) => {
+                self.lose(&away);
+                None
+            }
+        }
+    }
+
+    /// Asks once more over a new connection where an old one turns out to have ended: a server that was away for a
+    /// moment, or that closes idle connections, is not away.
+    async fn ask(&self, buckets: &Few<Bucket>) -> RedisResult<Vec<i64>> {
+        if let Some(old) = self.connected() {
+            match self.ask_over(old.connection, buckets).await {
+                Err(error) if error.is_io_error() => self.forget(old.number),
+                answer => return answer,
+            }
+        }
+        self.ask_over(self.connect().await?, buckets).await
+    }
+
+    async fn ask_over(
+        &self,
+        mut connection: MultiplexedConnection,
+        buckets: &Few<Bucket>,
+    ) -> RedisResult<Vec<i64>> {
+        let mut call = self.shared.script.prepare_invoke();
+        for bucket in buckets.iter() {
+            let limit = self.shared.limits.of(bucket.policy);
+            let interval = u64::try_from(limit.interval().as_micros()).unwrap_or(u64::MAX);
+            call.key(format!("{}:{}:{}", self.prefix, bucket.policy.name(), bucket.subject))
+                .arg(interval)
+                .arg(limit.requests().get());
+        }
+        call.invoke_async(&mut connection).await
+    }
+
+    fn read(&self, bucket: &Bucket, micros: i64) -> (Standing, Result<(), Exhausted>) {
+        let time = Duration::from_micros(micros.unsigned_abs());
+        if micros < 0 {
+            (Standing::exhausted(bucket.policy, time), Err(Exhausted { retry_after: time }))
+        } else {
+            let limit = self.shared.limits.of(bucket.policy);
+            (Standing::until_full(bucket.policy, limit, time), Ok(()))
+        }
+    }
+
+    /// A connection, new unless somebody else has made one meanwhile.
+    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let _connecting = self.connecting.lock().await;
+        if let Some(Connected { connection, .. }) = self.connected() {
+            return Ok(connection);
+        }
+        let connection = self.shared.server.connect().await?;
+        let number = self.made.get() + 1;
+        self.made.set(number);
+        self.connection.replace(Some(Connected { number, connection: connection.clone() }));
+        Ok(connection)
+    }
+
+    fn connected(&self) -> Option<Connected> {
+        self.connection.borrow().clone()
+    }
+
+    /// Gives a connection up, unless another has taken its place.
+    fn forget(&self, number: u64) {
+        self.connection.borrow_mut().take_if(|connected| connected.number == number);
+    }
+
+    /// Gives the connection up. The first to notice says so, and looks out for the server's return.
+    fn lose(self: &Rc<Self>, why: &RedisAway) {
+        self.connection.replace(None);
+        if self.shared.is_away.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        tracing::warn!(
+            server = %self.shared.server,
+            error = %why,
+            "Redis is away: each replica counts by itself until it is back"
+        );
+        let link = Rc::clone(self);
+        actix_web::rt::spawn(async move {
+            loop {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+                let looked = in_time(async { try_out(&mut link.connect().await?).await }).await;
+                if looked.is_ok() {
+                    break;
+                }
+                link.connection.replace(None);
+            }
+            link.shared.is_away.store(false, Ordering::Relaxed);
+            tracing::info!(server = %link.shared.server, "Redis is back: the replicas count together again");
+        });
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.server.fmt(f)
+    }
+}

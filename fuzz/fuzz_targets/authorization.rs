@@ -1,0 +1,7 @@
+//! libFuzzer's way into [`cryptopay_fuzz::authorization`].
+#![no_main]
+#![allow(unsafe_code, reason = "libFuzzer calls a function with a C name")]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = cryptopay_fuzz::authorization::check(data);
+});
