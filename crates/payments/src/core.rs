@@ -6,12 +6,14 @@ use cryptopay_auth::id_source::{IdSource, RandomnessError};
 use cryptopay_auth::{Auth, Failure};
 use cryptopay_domain::{Environment, Timestamp};
 use cryptopay_store::Store;
+use cryptopay_store::webhook_event::Written;
 use cryptopay_webhook::Transport;
 use ring::rand::SecureRandom;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::config::PaymentsConfig;
+use crate::worker::{Handover, Turn};
 
 /// Payment orders, webhook endpoints and their deliveries. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -24,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) config: PaymentsConfig,
     pub(crate) transport: Transport,
     pub(crate) ids: IdSource,
+    /// Where what this process commits is handed over to its workers.
+    pub(crate) handover: Handover,
     /// Told after each commit of this process that made a delivery due.
     pub(crate) due: Notify,
 }
@@ -41,7 +45,16 @@ impl Payments {
         random: Arc<dyn SecureRandom + Send + Sync>,
     ) -> Self {
         let ids = IdSource::new(random);
-        Self { inner: Arc::new(Inner { auth, config, transport, ids, due: Notify::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                auth,
+                config,
+                transport,
+                ids,
+                handover: Handover::default(),
+                due: Notify::new(),
+            }),
+        }
     }
 
     /// Sandbox or production.
@@ -86,9 +99,17 @@ impl Inner {
         Ok(u32::from_le_bytes(bytes))
     }
 
-    /// Wakes this process's workers when a commit made deliveries.
-    pub(crate) fn announce(&self, deliveries: usize) {
-        if deliveries > 0 {
+    /// Tells this process's workers what a commit made for them.
+    pub(crate) fn tell(&self, turn: Option<Turn>, written: Written) {
+        if let Some(turn) = turn {
+            turn.hand_over(written.leased);
+        }
+        self.announce(written.due);
+    }
+
+    /// Wakes this process's workers when a commit made deliveries due.
+    pub(crate) fn announce(&self, due: usize) {
+        if due > 0 {
             self.due.notify_one();
         }
     }

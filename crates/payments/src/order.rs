@@ -8,6 +8,7 @@ use cryptopay_domain::{
 };
 use cryptopay_store::idempotency::IdempotentRequest;
 use cryptopay_store::payment_order::{OrderChange, OrderInsert};
+use cryptopay_store::webhook_event::FirstAttempts;
 use cryptopay_webhook::EventTooLarge;
 
 use crate::core::Payments;
@@ -96,10 +97,12 @@ impl Payments {
             fingerprint,
             answer: answer.clone(),
         });
-        let deliveries = delivery_ids(inner.next_id(now)?);
-        match inner.store().insert_payment_order(order, idempotent, event, deliveries).await? {
+        let id = delivery_ids(inner.next_id(now)?);
+        let turn = inner.handover.turn(principal.user_id, now);
+        let first = FirstAttempts { id, leased_until: turn.as_ref().map(|turn| turn.leased_until) };
+        match inner.store().insert_payment_order(order, idempotent, event, first).await? {
             OrderInsert::Inserted { deliveries } => {
-                inner.announce(deliveries);
+                inner.tell(turn, deliveries);
                 Ok(answer)
             }
             OrderInsert::Replayed(first) => Ok(first),
@@ -141,7 +144,7 @@ impl Payments {
     pub async fn simulate(
         &self,
         principal: &Principal,
-        id: PaymentOrderId,
+        order: PaymentOrderId,
         outcome: SimulatedOutcome,
     ) -> Outcome<PaymentOrder, SimulateRejection> {
         let inner = &*self.inner;
@@ -150,16 +153,18 @@ impl Payments {
         }
         let now = inner.now();
         let event_id = WebhookEventId(inner.next_id(now)?);
-        let deliveries = delivery_ids(inner.next_id(now)?);
+        let id = delivery_ids(inner.next_id(now)?);
+        let turn = inner.handover.turn(principal.user_id, now);
+        let first = FirstAttempts { id, leased_until: turn.as_ref().map(|turn| turn.leased_until) };
         let decide = move |order| {
             let order = decide_simulation(order, outcome, now).map_err(Refusal::NoLongerPending)?;
             let event =
                 order_event(event_id, outcome.event_type(), &order, now).map_err(Refusal::EventTooLarge)?;
             Ok((order, event))
         };
-        match inner.store().change_payment_order(principal.user_id, id, decide, deliveries).await? {
+        match inner.store().change_payment_order(principal.user_id, order, decide, first).await? {
             OrderChange::Changed { order, deliveries } => {
-                inner.announce(deliveries);
+                inner.tell(turn, deliveries);
                 Ok(order)
             }
             OrderChange::Refused(Refusal::NoLongerPending(NoLongerPending(status))) => {

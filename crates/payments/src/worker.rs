@@ -1,12 +1,14 @@
 //! The delivery workers: what is due is leased, posted, and recorded.
 //!
 //! One task decides ([`dispatcher`]), each exchange is a task of its own ([`exchange`]), and one task records
-//! what came of them, many at a time ([`recorder`]). Any number of processes may do this on one database: a
+//! what came of them, many at a time ([`recorder`]). What this process wrote itself comes by the short way
+//! ([`handover`]); what others wrote, and retries, by looking at the store. Any number of processes may do this on one database: a
 //! lease belongs to one of them, and a lease whose holder is gone runs out.
 
 mod admission;
 mod dispatcher;
 mod exchange;
+mod handover;
 mod open_files;
 mod recorder;
 
@@ -15,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::core::Payments;
 
+pub(crate) use handover::{Handover, Turn};
 pub use open_files::raise_open_file_limit;
 
 /// The running workers. Dropping them lets them stop by themselves, unwaited for.

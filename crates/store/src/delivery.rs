@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::RunQueryDsl;
 
 pub use crate::delivery_judgement::Verdict;
-pub use crate::delivery_lease::{LeaseRequest, LeasedDelivery};
+pub use crate::delivery_lease::{Lease, LeaseRequest, LeasedDelivery};
 pub use crate::delivery_record::AttemptRecord;
 use crate::moment::{At, Moment};
 use crate::schema::{webhook_deliveries, webhook_events};
@@ -211,7 +211,6 @@ impl Store {
                     webhook_deliveries::plan_started_at.eq(At(now)),
                     webhook_deliveries::next_attempt_at.eq(Some(At(now))),
                     webhook_deliveries::due_at.eq(Some(At(now))),
-                    webhook_deliveries::parked.eq(0),
                     webhook_deliveries::ended_at.eq(None::<At>),
                 ))
                 .execute(conn)

@@ -15,11 +15,11 @@ use crate::statement::{Dialect, Dialects};
 /// comes.
 const FAIL_PENDING: Dialects = Dialects {
     sqlite: "UPDATE webhook_deliveries SET status = 'failed', next_attempt_at = NULL, due_at = NULL, ended_at = ? \
-             WHERE id IN (SELECT id FROM webhook_deliveries WHERE due_at IS NOT NULL \
+             WHERE id IN (SELECT id FROM webhook_deliveries WHERE due_at IS NOT NULL AND lane IN (0, 1) \
              AND endpoint_id IN (SELECT value FROM json_each(?)) LIMIT 10000)",
     postgres: "UPDATE webhook_deliveries \
                SET status = 'failed', next_attempt_at = NULL, due_at = NULL, ended_at = ? \
-               WHERE id = ANY(ARRAY(SELECT id FROM webhook_deliveries WHERE due_at IS NOT NULL \
+               WHERE id = ANY(ARRAY(SELECT id FROM webhook_deliveries WHERE due_at IS NOT NULL AND lane IN (0, 1) \
                AND endpoint_id = ANY(ARRAY(SELECT json_array_elements_text(?::json))) \
                LIMIT 10000 FOR UPDATE SKIP LOCKED))",
 };

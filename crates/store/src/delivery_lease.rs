@@ -3,8 +3,6 @@
 //! A lease is nothing but a later `due_at`. A worker that vanishes leaves its deliveries due again at that
 //! moment, for any replica to take.
 
-use std::collections::{HashMap, HashSet};
-
 use cryptopay_domain::webhook_endpoint::EndpointStatus;
 use cryptopay_domain::{
     DeliveryId, EventType, Timestamp, WebhookEndpoint, WebhookEndpointId, WebhookEventId,
@@ -14,16 +12,13 @@ use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 
 use crate::delivery::Lane;
+use crate::delivery_due::{Due, DueQueries};
 use crate::delivery_end::EndOfDeliveries;
-use crate::delivery_parking::Parking;
 use crate::moment::At;
 use crate::schema::{webhook_deliveries, webhook_endpoints, webhook_events};
 use crate::statement::{Dialect, Dialects};
 use crate::webhook_endpoint_row::EndpointRow;
 use crate::{Store, StoreError};
-
-/// How often the queue is looked through for one request.
-const LOOKS: usize = 4;
 
 /// What a worker has room for.
 #[derive(Clone, Debug)]
@@ -40,10 +35,21 @@ pub struct LeaseRequest {
     pub per_endpoint: usize,
     /// None for these endpoints.
     pub except: Vec<WebhookEndpointId>,
+    /// Only for endpoints beyond this one, in the order of their identifiers: where the last look came to.
+    pub after: Option<WebhookEndpointId>,
+}
+
+/// What was leased.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The deliveries.
+    pub deliveries: Vec<LeasedDelivery>,
+    /// How far the look came; `None` when it reached the last of the endpoints for which anything is pending.
+    pub reached: Option<WebhookEndpointId>,
 }
 
 /// A delivery to be attempted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeasedDelivery {
     /// Which.
     pub id: DeliveryId,
@@ -64,14 +70,6 @@ pub struct LeasedDelivery {
 }
 
 #[derive(QueryableByName)]
-struct Candidate {
-    #[diesel(sql_type = Text)]
-    id: String,
-    #[diesel(sql_type = Text)]
-    endpoint_id: String,
-}
-
-#[derive(QueryableByName)]
 struct Taken {
     #[diesel(sql_type = Text)]
     id: String,
@@ -86,21 +84,12 @@ struct LeasedRow {
     plan_started_at: At,
 }
 
-/// What is due, longest waiting first. Nothing is taken yet, so SQLite's one writer is left alone while there
-/// is nothing to do.
-const DUE: Dialects = Dialects {
-    sqlite: "SELECT id, endpoint_id FROM webhook_deliveries WHERE lane = ? AND due_at <= ? \
-             AND endpoint_id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at LIMIT ?",
-    postgres: "SELECT id, endpoint_id FROM webhook_deliveries WHERE lane = ? AND due_at <= ? \
-               AND endpoint_id NOT IN (SELECT json_array_elements_text(?::json)) ORDER BY due_at LIMIT ?",
-};
-
 /// Of what was due, what still is; what another replica is taking at this moment is passed by.
 const TAKE: Dialects = Dialects {
     // The unary plus: the rows are to be found by their keys.
-    sqlite: "UPDATE webhook_deliveries SET due_at = ?, parked = 0 \
+    sqlite: "UPDATE webhook_deliveries SET due_at = ? \
              WHERE +due_at <= ? AND id IN (SELECT value FROM json_each(?)) RETURNING id",
-    postgres: "UPDATE webhook_deliveries SET due_at = ?, parked = 0 \
+    postgres: "UPDATE webhook_deliveries SET due_at = ? \
                WHERE id = ANY(ARRAY(SELECT id FROM webhook_deliveries \
                WHERE due_at <= ? AND id = ANY(ARRAY(SELECT json_array_elements_text(?::json))) \
                FOR UPDATE SKIP LOCKED)) RETURNING id",
@@ -108,67 +97,27 @@ const TAKE: Dialects = Dialects {
 
 impl Store {
     /// Takes due deliveries for a worker. No two workers ever have the same one at once, unless a lease has
-    /// run out.
+    /// run out. Nothing is written, and SQLite's one writer is left alone, while there is nothing to take.
+    ///
+    /// A look passes a bounded number of endpoints; whoever goes on from where it came to will have been to all
+    /// of them.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer; what was taken all the same is due again when its
     /// lease ends.
-    pub async fn lease_deliveries(&self, request: LeaseRequest) -> Result<Vec<LeasedDelivery>, StoreError> {
+    pub async fn lease_deliveries(&self, request: LeaseRequest) -> Result<Lease, StoreError> {
         let (now, leased_until) = (request.now, request.leased_until);
-        self.clear_the_way(&request).await?;
-        let chosen: Vec<String> = self.choose_due(request).await?;
-        if chosen.is_empty() {
-            return Ok(Vec::new());
+        let Due { ids, reached } = reading!(self, |conn| conn.find_due(request).await)?;
+        if ids.is_empty() {
+            return Ok(Lease { deliveries: Vec::new(), reached });
         }
         let taken: Vec<Taken> = writing!(self, |conn| {
-            let take = conn.statement(TAKE).moment(leased_until).moment(now).json(&chosen)?;
+            let take = conn.statement(TAKE).moment(leased_until).moment(now).json(&ids)?;
             Ok(take.load(conn).await?)
         })?;
-        self.load_leased(taken.into_iter().map(|taken| taken.id).collect(), leased_until, now).await
-    }
-
-    /// Parks what would otherwise be stepped over at every look.
-    async fn clear_the_way(&self, request: &LeaseRequest) -> Result<(), StoreError> {
-        let (lane, now) = (request.lane, request.now);
-        let full: Vec<String> = request.except.iter().map(ToString::to_string).collect();
-        let crowd: Vec<String> = reading!(self, |conn| conn.find_crowd(lane, full, now).await)?;
-        if crowd.is_empty() {
-            return Ok(());
-        }
-        writing!(self, |conn| conn.park(crowd, now).await)
-    }
-
-    /// Chooses from what is due. An endpoint that has its share is passed by from then on, so that its
-    /// backlog hides nobody else's deliveries.
-    async fn choose_due(&self, request: LeaseRequest) -> Result<Vec<String>, StoreError> {
-        let LeaseRequest { lane, now, limit, per_endpoint, .. } = request;
-        let mut except: HashSet<String> = request.except.iter().map(ToString::to_string).collect();
-        let mut shares: HashMap<String, usize> = HashMap::new();
-        let mut chosen: Vec<String> = Vec::new();
-        for _ in 0..LOOKS {
-            let passed_by: Vec<String> = except.iter().cloned().collect();
-            let many = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found: Vec<Candidate> = reading!(self, |conn| {
-                let lane = i64::from(lane.to_row());
-                let due = conn.statement(DUE).number(lane).moment(now).json(&passed_by)?.number(many);
-                Ok(due.load(conn).await?)
-            })?;
-            let is_all = found.len() < limit;
-            let known: HashSet<String> = chosen.iter().cloned().collect();
-            for candidate in found.into_iter().filter(|candidate| !known.contains(&candidate.id)) {
-                let share = shares.entry(candidate.endpoint_id.clone()).or_default();
-                if *share < per_endpoint && chosen.len() < limit {
-                    *share += 1;
-                    chosen.push(candidate.id);
-                } else {
-                    except.insert(candidate.endpoint_id);
-                }
-            }
-            if is_all || chosen.len() >= limit {
-                break;
-            }
-        }
-        Ok(chosen)
+        let taken = taken.into_iter().map(|taken| taken.id).collect();
+        let deliveries = self.load_leased(taken, leased_until, now).await?;
+        Ok(Lease { deliveries, reached })
     }
 
     /// Loads what was taken. What was on its way to an endpoint that was disabled or deleted meanwhile ends

@@ -1,6 +1,6 @@
 //! What attempts come to for their deliveries, written in batches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cryptopay_domain::delivery::{DeliveryStatus, NextStep};
@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::delivery_end::EndOfDeliveries;
 use crate::delivery_judgement::{Judge, Judgement, JudgementQueries, Verdict};
-use crate::delivery_parking::Unparking;
 use crate::moment::{At, at};
 use crate::schema::webhook_deliveries;
 use crate::statement::{Dialect, Dialects};
@@ -94,12 +93,12 @@ const INSERT_ATTEMPTS: Dialects = Dialects {
 
 /// What comes after an attempt is a retry, if anything: it goes the patient way.
 const SETTLE: Dialects = Dialects {
-    sqlite: "UPDATE webhook_deliveries AS d SET status = s.status, lane = 1, parked = 0, tries = d.tries + 1, \
+    sqlite: "UPDATE webhook_deliveries AS d SET status = s.status, lane = 1, tries = d.tries + 1, \
              next_attempt_at = s.next_attempt_at, due_at = s.next_attempt_at, ended_at = s.ended_at \
              FROM (SELECT value ->> 'id' AS id, value ->> 'status' AS status, \
              value ->> 'next_attempt_at' AS next_attempt_at, value ->> 'ended_at' AS ended_at \
              FROM json_each(?)) AS s WHERE d.id = s.id",
-    postgres: "UPDATE webhook_deliveries AS d SET status = s.status, lane = 1, parked = 0, tries = d.tries + 1, \
+    postgres: "UPDATE webhook_deliveries AS d SET status = s.status, lane = 1, tries = d.tries + 1, \
                next_attempt_at = s.next_attempt_at, due_at = s.next_attempt_at, ended_at = s.ended_at \
                FROM json_to_recordset(?::json) AS s(id text, status text, next_attempt_at timestamptz, \
                ended_at timestamptz) WHERE d.id = s.id",
@@ -178,10 +177,6 @@ impl Store {
         let mut records = records;
         records.sort_by_key(|record| record.attempt.at);
         let last = records.last().map_or(Timestamp::MAX, |record| record.attempt.at);
-        let mut room: BTreeMap<String, usize> = BTreeMap::new();
-        for record in &records {
-            *room.entry(record.endpoint.to_string()).or_default() += 1;
-        }
         let (records, judge): (Arc<[AttemptRecord]>, Judge) = (records.into(), Box::new(judge));
         writing!(self, |conn| {
             let judgement: Judgement = conn.judge_endpoints(Arc::clone(&records), judge).await?;
@@ -189,7 +184,6 @@ impl Store {
             conn.settle(records, open).await?;
             conn.fail_pending(judgement.disabled.iter().map(ToString::to_string).collect(), last).await?;
             conn.make_patient(judgement.failing()).await?;
-            conn.bring_back(room).await?;
             Ok(judgement.disabled)
         })
     }

@@ -12,7 +12,7 @@ use diesel_async::RunQueryDsl;
 use crate::idempotency::{Claim, IdempotencyQueries, IdempotentRequest};
 use crate::moment::At;
 use crate::schema::payment_orders;
-use crate::webhook_event::{ListenerQueries, NewEvent, Outbox, fan_out};
+use crate::webhook_event::{FirstAttempts, ListenerQueries, NewEvent, Outbox, Written};
 use crate::{Store, StoreError};
 
 /// How making an order ended.
@@ -20,8 +20,8 @@ use crate::{Store, StoreError};
 pub enum OrderInsert {
     /// It was written.
     Inserted {
-        /// How many endpoints will be told of it.
-        deliveries: usize,
+        /// What endpoints will be told of it.
+        deliveries: Written,
     },
     /// The same request was made before, and answered this.
     Replayed(Vec<u8>),
@@ -31,13 +31,14 @@ pub enum OrderInsert {
 
 /// How changing an order ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart as soon as it is returned")]
 pub enum OrderChange<R> {
     /// It was written.
     Changed {
         /// The order from now on.
         order: PaymentOrder,
-        /// How many endpoints will be told of it.
-        deliveries: usize,
+        /// What endpoints will be told of it.
+        deliveries: Written,
     },
     /// The rules refuse it.
     Refused(R),
@@ -127,7 +128,7 @@ impl Store {
         order: PaymentOrder,
         idempotent: Option<IdempotentRequest>,
         event: NewEvent,
-        delivery_id: impl FnMut() -> DeliveryId + Send + 'static,
+        first: FirstAttempts<impl FnMut() -> DeliveryId + Send + 'static>,
     ) -> Result<OrderInsert, StoreError> {
         let (user, now) = (order.user_id, order.created_at);
         let row = OrderRow::try_from(order)?;
@@ -141,8 +142,8 @@ impl Store {
             }
             diesel::insert_into(payment_orders::table).values(row).execute(conn).await?;
             let listeners = conn.listeners(user, event.event_type).await?;
-            let deliveries = listeners.len();
-            conn.insert_event(event, fan_out(listeners, delivery_id)).await?;
+            let (new, deliveries) = first.fan_out(&event, listeners);
+            conn.insert_event(event, new).await?;
             Ok(OrderInsert::Inserted { deliveries })
         })
     }
@@ -195,7 +196,7 @@ impl Store {
         user: UserId,
         id: PaymentOrderId,
         decide: F,
-        delivery_id: impl FnMut() -> DeliveryId + Send + 'static,
+        first: FirstAttempts<impl FnMut() -> DeliveryId + Send + 'static>,
     ) -> Result<OrderChange<R>, StoreError>
     where
         R: Send + 'static,
@@ -215,8 +216,8 @@ impl Store {
                 .execute(conn)
                 .await?;
             let listeners = conn.listeners(user, event.event_type).await?;
-            let deliveries = listeners.len();
-            conn.insert_event(event, fan_out(listeners, delivery_id)).await?;
+            let (new, deliveries) = first.fan_out(&event, listeners);
+            conn.insert_event(event, new).await?;
             Ok(OrderChange::Changed { order, deliveries })
         })
     }

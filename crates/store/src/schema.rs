@@ -186,7 +186,6 @@ diesel::table! {
         plan_started_at -> Moment,
         next_attempt_at -> Nullable<Moment>,
         due_at -> Nullable<Moment>,
-        parked -> SmallInt,
         created_at -> Moment,
         ended_at -> Nullable<Moment>,
     }

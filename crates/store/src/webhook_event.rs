@@ -3,20 +3,21 @@
 
 use cryptopay_domain::delivery::DeliveryStatus;
 use cryptopay_domain::{
-    Delivery, DeliveryId, EventType, Timestamp, UserId, WebhookEndpointId, WebhookEventId,
+    Delivery, DeliveryId, EventType, Timestamp, UserId, WebhookEndpoint, WebhookEndpointId, WebhookEventId,
 };
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use crate::delivery::Lane;
+use crate::delivery::{Lane, LeasedDelivery};
 use crate::moment::At;
 use crate::postgres::PgConn;
 use crate::schema::webhook_endpoints;
 use crate::sqlite::SqliteConn;
 use crate::statement::Statement;
 use crate::webhook_endpoint::EndpointQueries;
+use crate::webhook_endpoint_row::EndpointRow;
 use crate::{Store, StoreError};
 
 /// Something that endpoints are to be told of.
@@ -32,46 +33,83 @@ pub struct NewEvent {
     pub created_at: Timestamp,
 }
 
+/// The deliveries that were written for an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// How many are due, for any worker.
+    pub due: usize,
+    /// Those that are leased to the caller.
+    pub leased: Vec<LeasedDelivery>,
+}
+
+/// How the first attempts to deliver an event are arranged.
+pub struct FirstAttempts<I> {
+    /// Makes the identifiers of deliveries.
+    pub id: I,
+    /// Until when they are leased to the caller, who makes them at once; without it they are due.
+    pub leased_until: Option<Timestamp>,
+}
+
 /// A delivery to be made.
 #[derive(Serialize)]
 pub(crate) struct NewDelivery {
     id: String,
     endpoint_id: String,
     lane: i16,
+    due_at: At,
 }
 
-/// An endpoint that wants to hear of an event.
-pub(crate) struct Listener {
-    endpoint: WebhookEndpointId,
-    failing_since: Option<Timestamp>,
+impl<I: FnMut() -> DeliveryId> FirstAttempts<I> {
+    /// A delivery of an event to each of the listeners. What is failing already goes the patient way from the first
+    /// attempt, and is leased to nobody; neither is what is for an endpoint that a later version wrote: no order
+    /// fails of that.
+    pub(crate) fn fan_out(
+        mut self,
+        event: &NewEvent,
+        listeners: Vec<EndpointRow>,
+    ) -> (Vec<NewDelivery>, Written) {
+        let mut deliveries = Vec::with_capacity(listeners.len());
+        let mut written = Written::default();
+        for listener in listeners {
+            let (id, endpoint_id) = ((self.id)(), listener.id.clone());
+            let lane = if listener.failing_since.is_some() { Lane::Patient } else { Lane::Prompt };
+            let lease = self.leased_until.filter(|_| lane == Lane::Prompt);
+            let endpoint = lease.and_then(|until| Some((until, WebhookEndpoint::try_from(listener).ok()?)));
+            let due_at = At(endpoint.as_ref().map_or(event.created_at, |(until, _)| *until));
+            deliveries.push(NewDelivery { id: id.to_string(), endpoint_id, lane: lane.to_row(), due_at });
+            match endpoint {
+                Some((leased_until, endpoint)) => written.leased.push(LeasedDelivery {
+                    id,
+                    event_id: event.id,
+                    event_type: event.event_type,
+                    body: event.body.clone(),
+                    tries: 0,
+                    plan_started_at: event.created_at,
+                    leased_until,
+                    endpoint,
+                }),
+                None => written.due += 1,
+            }
+        }
+        (deliveries, written)
+    }
 }
 
-/// A delivery to each of the listeners. What is failing already goes the patient way from the first attempt.
-pub(crate) fn fan_out(listeners: Vec<Listener>, mut id: impl FnMut() -> DeliveryId) -> Vec<NewDelivery> {
-    let delivery = |listener: Listener| {
-        let lane = if listener.failing_since.is_some() { Lane::Patient } else { Lane::Prompt };
-        NewDelivery { id: id().to_string(), endpoint_id: listener.endpoint.to_string(), lane: lane.to_row() }
-    };
-    listeners.into_iter().map(delivery).collect()
-}
+// A first attempt is planned for at once: every other moment in a new delivery is the event's.
 
-// A first attempt is due at once: everything that is a moment in a new delivery is the event's.
-
-const SQLITE_INSERT_EVENT: &str =
+const INSERT_EVENT: &str =
     "INSERT INTO webhook_events (id, event_type, body, created_at) VALUES (?, ?, ?, ?)";
-const SQLITE_INSERT_DELIVERIES: &str = "INSERT INTO webhook_deliveries (id, event_id, endpoint_id, status, lane, tries, \
+const SQLITE_INSERT_DELIVERY: &str = "INSERT INTO webhook_deliveries (id, event_id, endpoint_id, status, lane, tries, \
      plan_started_at, next_attempt_at, due_at, created_at) \
-     SELECT value ->> 'id', e.id, value ->> 'endpoint_id', 'pending', value ->> 'lane', 0, \
-     e.created_at, e.created_at, e.created_at, e.created_at \
-     FROM webhook_events e, json_each(?) WHERE e.id = ?";
+     VALUES (?, ?, ?, 'pending', ?, 0, ?, ?, ?, ?)";
 /// Both in one statement: each one more is a journey to the server that every order would wait for.
 const POSTGRES_INSERT: &str = "WITH e AS (INSERT INTO webhook_events (id, event_type, body, created_at) \
      VALUES (?, ?, ?, ?) RETURNING id, created_at) \
      INSERT INTO webhook_deliveries (id, event_id, endpoint_id, status, lane, tries, \
      plan_started_at, next_attempt_at, due_at, created_at) \
      SELECT d.id, e.id, d.endpoint_id, 'pending', d.lane, 0, \
-     e.created_at, e.created_at, e.created_at, e.created_at \
-     FROM e, json_to_recordset(?::json) AS d(id text, endpoint_id text, lane smallint)";
+     e.created_at, e.created_at, d.due_at, e.created_at \
+     FROM e, json_to_recordset(?::json) AS d(id text, endpoint_id text, lane smallint, due_at timestamptz)";
 
 /// Writing an event and its deliveries; without deliveries there is nothing to be told.
 pub(crate) trait Outbox {
@@ -89,10 +127,16 @@ impl Outbox for SqliteConn {
         deliveries: Vec<NewDelivery>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            if !deliveries.is_empty() {
-                let id = event.id.to_string();
-                with_event(SQLITE_INSERT_EVENT, event).execute(self).await?;
-                Statement::new(SQLITE_INSERT_DELIVERIES).json(&deliveries)?.text(id).execute(self).await?;
+            if deliveries.is_empty() {
+                return Ok(());
+            }
+            let (event_id, moment) = (event.id.to_string(), event.created_at);
+            with_event(INSERT_EVENT, event).execute(self).await?;
+            for delivery in deliveries {
+                let insert = Statement::new(SQLITE_INSERT_DELIVERY).text(delivery.id).text(event_id.clone());
+                let insert = insert.text(delivery.endpoint_id).number(i64::from(delivery.lane));
+                let insert = insert.moment(moment).moment(moment).moment(delivery.due_at).moment(moment);
+                insert.execute(self).await?;
             }
             Ok(())
         })
@@ -135,23 +179,16 @@ shared_queries! {
         ///
         /// They are read without a lock: an order never waits for a change of an endpoint. What is disabled
         /// or deleted in the same moment may still get a delivery, which fails when its turn comes.
-        async fn listeners(conn, user: UserId, event: EventType) -> Result<Vec<Listener>, StoreError> {
-            let rows: Vec<(String, String, Option<At>)> = webhook_endpoints::table
+        async fn listeners(conn, user: UserId, event: EventType) -> Result<Vec<EndpointRow>, StoreError> {
+            let mut rows: Vec<EndpointRow> = webhook_endpoints::table
                 .filter(webhook_endpoints::user_id.eq(user.0))
                 .filter(webhook_endpoints::disabled_reason.is_null())
                 .filter(webhook_endpoints::deleted_at.is_null())
-                .select((webhook_endpoints::id, webhook_endpoints::events, webhook_endpoints::failing_since))
+                .select(EndpointRow::as_select())
                 .load(conn)
                 .await?;
-            let mut listening = Vec::with_capacity(rows.len());
-            for (id, events, failing_since) in rows {
-                if names(&events, event) {
-                    let corrupt = |_| StoreError::Corrupt { table: "webhook_endpoints", what: "id" };
-                    let endpoint = id.parse().map_err(corrupt)?;
-                    listening.push(Listener { endpoint, failing_since: failing_since.map(Timestamp::from) });
-                }
-            }
-            Ok(listening)
+            rows.retain(|row| names(&row.events, event));
+            Ok(rows)
         }
     }
 }
@@ -184,8 +221,13 @@ impl Store {
                 created_at: event.created_at,
             };
             // The prompt way even if it is failing: somebody waits for what this one says.
-            let listener = Listener { endpoint, failing_since: None };
-            conn.insert_event(event, fan_out(vec![listener], || delivery)).await?;
+            let deliveries = vec![NewDelivery {
+                id: delivery.to_string(),
+                endpoint_id: endpoint.to_string(),
+                lane: Lane::Prompt.to_row(),
+                due_at: At(event.created_at),
+            }];
+            conn.insert_event(event, deliveries).await?;
             Ok(Some(made))
         })
     }

@@ -24,6 +24,7 @@ impl Installation {
                 limit: 1000,
                 per_endpoint: 1000,
                 except: Vec::new(),
+                after: None,
             };
             store.lease_deliveries(request).await.expect("the store leases");
         }

@@ -71,15 +71,11 @@ CREATE TABLE webhook_deliveries (
     next_attempt_at TEXT,
     -- When a worker may take it: `next_attempt_at`, and while one has it, the end of that worker's lease.
     due_at TEXT,
-    -- 1 while it is put off, out of the way of others, because its endpoint has more waiting than it takes.
-    parked SMALLINT NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL,
     -- When it last ceased to be pending.
     ended_at TEXT
 );
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (lane, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (endpoint_id, lane, parked, next_attempt_at)
-    WHERE due_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_pending ON webhook_deliveries (lane, endpoint_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_of_endpoint ON webhook_deliveries (endpoint_id, id);
 CREATE INDEX webhook_deliveries_of_event ON webhook_deliveries (event_id);
 CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;

@@ -29,15 +29,11 @@ use places::{Places, Trust};
 const MOST_WHEN_FAILING: usize = 2;
 /// For so long a leased delivery may wait here. With an exchange of 10 s after it, its lease still holds, and what
 /// was read of its endpoint, the secrets above all, is no older than that.
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// Deliveries that may wait here in all.
 const MOST_WAITING: usize = 4096;
 /// Deliveries that may wait for a failing endpoint.
 const MOST_WAITING_WHEN_FAILING: usize = 8;
-/// No more deliveries are leased for an endpoint for which so many wait.
-const ENOUGH_WAITING: usize = 64;
-/// Nor for one without room, once so many of its deliveries have found none.
-const ENOUGH_DEFERRED: usize = 8;
 /// An endpoint that nothing was sent to for so long is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 
@@ -140,8 +136,12 @@ impl<T> Admission<T> {
     /// The endpoints that have no room for more, and of which more has come: what else is due for them is to be passed
     /// by. Those that merely hang are not among them, for they may be many.
     pub(super) fn saturated(&self, now: Instant) -> Vec<WebhookEndpointId> {
-        let is_overrun = |load: &Load<T>| load.deferred >= ENOUGH_DEFERRED && !load.has_room(now);
-        self.endpoints_with(|load| load.waiting.len() >= ENOUGH_WAITING || is_overrun(load))
+        self.endpoints_with(|load| load.is_saturated(now))
+    }
+
+    /// Whether an endpoint is one of these.
+    pub(super) fn is_saturated(&self, endpoint: WebhookEndpointId, now: Instant) -> bool {
+        self.endpoints.get(&endpoint).is_some_and(|load| load.is_saturated(now))
     }
 
     /// Takes out what has to go back: what waits for endpoints that hang, and what has waited too long. Also
@@ -177,7 +177,7 @@ impl<T> Admission<T> {
 mod tests {
     use uuid::Uuid;
 
-    use super::load::STALLED_AFTER;
+    use super::load::{ENOUGH_DEFERRED, ENOUGH_WAITING, STALLED_AFTER};
     use super::*;
 
     const MOMENT: Duration = Duration::from_millis(5);

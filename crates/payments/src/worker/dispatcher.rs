@@ -3,20 +3,21 @@
 mod deferral;
 mod stop;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cryptopay_domain::delivery::AttemptOutcome;
-use cryptopay_domain::{DeliveryId, Timestamp};
+use cryptopay_domain::{DeliveryId, Timestamp, UserId, WebhookEndpointId};
 use cryptopay_store::StoreError;
-use cryptopay_store::delivery::{AttemptRecord, Lane, LeaseRequest, LeasedDelivery};
+use cryptopay_store::delivery::{self, AttemptRecord, Lane, LeaseRequest, LeasedDelivery};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinError, JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::admission::{Admission, Pass, Standing, Verdict};
 use super::exchange::{Unreadable, attempt, conclude};
+use super::handover::is_fresh;
 use super::open_files::exchanges_within_limit;
 use super::recorder;
 use crate::core::Payments;
@@ -26,8 +27,10 @@ use crate::core::Payments;
 const LEASE: Duration = Duration::from_secs(30);
 /// At most so many deliveries are leased at once.
 const BATCH: usize = 256;
-/// At least so long lies between two looks at a lane when orders come fast, so that one look finds many.
+/// At least so long lies between two looks at a lane, so that one look finds many.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+/// At most so long, when looks take their time.
+const LONGEST_BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 /// While so many finished attempts wait for the recorder, nothing is leased.
 const MOST_UNRECORDED: usize = 4096;
 /// So many finished attempts the recorder is sure to have room for: those, and whatever was leased before.
@@ -42,10 +45,11 @@ pub(super) async fn run(payments: Payments, mut stopped: watch::Receiver<bool>) 
         tokio::select! {
             // Told to stop, or nobody is left to tell.
             _ = stopped.wait_for(|stop| *stop) => break,
+            Some(handed) = dispatcher.handed.recv(), if dispatcher.has_room() => dispatcher.handed_over(handed),
             Some(ended) = dispatcher.exchanges.join_next_with_id() => dispatcher.exchange_ended(ended),
             Some(leased) = dispatcher.looks.join_next() => dispatcher.leased(leased),
             Some(_) = dispatcher.chores.join_next() => {}
-            () = payments.inner.due.notified() => dispatcher.prompt.wanted = true,
+            () = payments.inner.due.notified() => dispatcher.prompt.want_tour(),
             _ = ticks.tick() => dispatcher.tick(),
         }
         dispatcher.look_where_wanted();
@@ -58,6 +62,9 @@ struct Dispatcher {
     admission: Admission<Leased>,
     prompt: LaneState,
     patient: LaneState,
+    handed: mpsc::Receiver<Vec<LeasedDelivery>>,
+    /// Endpoints that have more to take than they do, and their merchants.
+    overrun: HashMap<WebhookEndpointId, UserId>,
     exchanges: JoinSet<AttemptOutcome>,
     under_way: HashMap<task::Id, (Pass, Lease)>,
     looks: JoinSet<Look>,
@@ -69,19 +76,45 @@ struct Dispatcher {
     healthy: bool,
 }
 
-/// Whether and when a lane is looked at.
+/// Whether, when and where a lane is looked at.
 #[derive(Default)]
 struct LaneState {
     wanted: bool,
     looking: bool,
-    last_look: Option<Instant>,
+    rests_until: Option<Instant>,
+    /// The endpoint that the last look came to; `None` at the start.
+    after: Option<WebhookEndpointId>,
+    /// How often looks have to come to the last endpoint until they have been to all of them.
+    ends_ahead: u8,
 }
 
-/// What came of a look at a lane for so many deliveries at most.
+impl LaneState {
+    /// Wants looks until they have been to every endpoint.
+    fn want_tour(&mut self) {
+        self.wanted = true;
+        self.ends_ahead = if self.after.is_none() { 1 } else { 2 };
+    }
+
+    /// Goes on from where a look came to.
+    fn looked(&mut self, lease: &delivery::Lease, took: Duration) {
+        self.after = lease.reached;
+        if self.after.is_none() {
+            self.ends_ahead = self.ends_ahead.saturating_sub(1);
+        }
+        // There may be more where something was.
+        let found = !lease.deliveries.is_empty();
+        self.wanted |= found || self.ends_ahead > 0;
+        // To look must not be what the database is busy with.
+        let rest = took * if found { 2 } else { 10 };
+        self.rests_until = Some(Instant::now() + rest.clamp(BETWEEN_LOOKS, LONGEST_BETWEEN_LOOKS));
+    }
+}
+
+/// What came of a look at a lane.
 struct Look {
     lane: Lane,
-    limit: usize,
-    leased: Result<Vec<LeasedDelivery>, StoreError>,
+    leased: Result<delivery::Lease, StoreError>,
+    took: Duration,
 }
 
 /// A delivery that is ours for a while, and the lane it came from.
@@ -102,10 +135,12 @@ impl Dispatcher {
         let (finished, receiver) = mpsc::channel(RECORDER_ROOM);
         let recorder = tokio::spawn(recorder::run(payments.clone(), receiver));
         Self {
-            payments,
             admission: Admission::new(in_flight),
             prompt: LaneState::default(),
             patient: LaneState::default(),
+            handed: payments.inner.handover.open(),
+            payments,
+            overrun: HashMap::new(),
             exchanges: JoinSet::new(),
             under_way: HashMap::new(),
             looks: JoinSet::new(),
@@ -126,12 +161,49 @@ impl Dispatcher {
                 self.start(pass, leased);
             }
         }
-        self.prompt.wanted = true;
+        let is_overrun = |endpoint: &WebhookEndpointId| self.admission.is_saturated(*endpoint, now);
+        let before = self.overrun.len();
+        self.overrun.retain(|endpoint, _| is_overrun(endpoint));
+        if self.overrun.len() < before {
+            self.tell_overrun();
+        }
+        self.prompt.want_tour();
+        // Retries are in no hurry: each tick goes on where the last one came to.
         self.patient.wanted = true;
     }
 
+    /// Whether what is handed over could be posted.
+    fn has_room(&self) -> bool {
+        self.admission.room(Lane::Prompt) > 0 && !self.is_recorder_behind()
+    }
+
+    fn is_recorder_behind(&self) -> bool {
+        RECORDER_ROOM - self.finished.capacity() >= MOST_UNRECORDED
+    }
+
+    /// Takes what this process has just committed.
+    fn handed_over(&mut self, handed: Vec<LeasedDelivery>) {
+        let now = self.payments.inner.now();
+        let (fresh, stale): (Vec<_>, Vec<_>) = handed.into_iter().partition(|leased| is_fresh(leased, now));
+        self.return_leases(stale.iter().map(|leased| (leased.id, leased.leased_until)).collect());
+        let endpoints: Vec<_> =
+            fresh.iter().map(|leased| (leased.endpoint.id, leased.endpoint.user_id)).collect();
+        self.admit(Lane::Prompt, fresh);
+        let now = Instant::now();
+        let known = self.overrun.len();
+        self.overrun.extend(endpoints.into_iter().filter(|(id, _)| self.admission.is_saturated(*id, now)));
+        if self.overrun.len() > known {
+            self.tell_overrun();
+        }
+    }
+
+    fn tell_overrun(&self) {
+        let merchants: HashSet<UserId> = self.overrun.values().copied().collect();
+        self.payments.inner.handover.set_overrun(merchants);
+    }
+
     fn look_where_wanted(&mut self) {
-        if RECORDER_ROOM - self.finished.capacity() >= MOST_UNRECORDED {
+        if self.is_recorder_behind() {
             return;
         }
         for lane in [Lane::Prompt, Lane::Patient] {
@@ -141,30 +213,31 @@ impl Dispatcher {
                 continue;
             }
             (state.wanted, state.looking) = (false, true);
-            let due = state.last_look.map(|last| last + BETWEEN_LOOKS);
-            let pause = due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+            let after = state.after;
+            let rest = state.rests_until.map(|end| end.saturating_duration_since(Instant::now()));
             let except = self.admission.saturated(Instant::now());
             let inner = Arc::clone(&self.payments.inner);
             self.looks.spawn(async move {
-                if !pause.is_zero() {
-                    tokio::time::sleep(pause).await;
+                if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+                    tokio::time::sleep(rest).await;
                 }
+                let begun = Instant::now();
                 let now = inner.now();
                 let leased_until = now.after(LEASE);
                 let per_endpoint = per_endpoint(lane);
-                let request = LeaseRequest { lane, now, leased_until, limit, per_endpoint, except };
-                Look { lane, limit, leased: inner.store().lease_deliveries(request).await }
+                let request = LeaseRequest { lane, now, leased_until, limit, per_endpoint, except, after };
+                let leased = inner.store().lease_deliveries(request).await;
+                Look { lane, leased, took: begun.elapsed() }
             });
         }
     }
 
     fn leased(&mut self, look: Result<Look, JoinError>) {
-        let Ok(Look { lane, limit, leased }) = look else {
+        let Ok(Look { lane, leased, took }) = look else {
             // A look that ended by a fault told nothing, not even its lane.
             (self.prompt.looking, self.patient.looking) = (false, false);
             return;
         };
-        let now = Instant::now();
         self.lane(lane).looking = false;
         let leased = match leased {
             Ok(leased) => leased,
@@ -179,10 +252,13 @@ impl Dispatcher {
         if !std::mem::replace(&mut self.healthy, true) {
             tracing::info!("due deliveries are read again");
         }
-        let state = self.lane(lane);
-        // There may be more: after a look that found all it asked for, without a pause.
-        state.wanted |= !leased.is_empty();
-        state.last_look = (leased.len() < limit).then_some(now);
+        self.lane(lane).looked(&leased, took);
+        self.admit(lane, leased.deliveries);
+    }
+
+    /// Decides about deliveries that are ours.
+    fn admit(&mut self, lane: Lane, leased: Vec<LeasedDelivery>) {
+        let now = Instant::now();
         let mut deferred = Vec::new();
         for delivery in leased {
             let standing = match delivery.endpoint.failing_since {

@@ -55,8 +55,9 @@ async fn taken_over(backend: Backend) {
         limit: 10,
         per_endpoint: 10,
         except: Vec::new(),
+        after: None,
     };
-    let leased = shop.core.auth.store().lease_deliveries(request).await.unwrap();
+    let leased = shop.core.auth.store().lease_deliveries(request).await.unwrap().deliveries;
     assert_eq!(leased.len(), 1);
     let workers = shop.payments.run_deliveries();
     let second = shop.endpoint(&receiver).await.endpoint.id;

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 
 use cryptopay_domain::delivery::{DeliveryStatus, NextStep};
 use cryptopay_domain::{DeliveryId, EventType, WebhookEndpoint, WebhookEndpointId};
-use cryptopay_store::delivery::{Lane, LeaseRequest};
+use cryptopay_store::delivery::{Lane, LeaseRequest, LeasedDelivery};
+use cryptopay_store::payment_order::OrderInsert;
+use cryptopay_store::webhook_event::FirstAttempts;
 use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, at_once, audit, register};
 use crate::outbox::{
     attempt, deliveries, disable, endpoint_of, event, lease, lease_request, listen, new_delivery, order_at,
-    put_endpoint, record, record_all,
+    order_of, put_endpoint, record, record_all,
 };
 
 on_both_databases! {
@@ -22,7 +24,9 @@ on_both_databases! {
     what_waits_longest_is_leased_first => longest_first;
     one_endpoint_gets_its_share_and_hides_nobody_else => share;
     endpoints_that_are_excepted_are_passed_by => except;
-    a_backlog_is_put_out_of_the_way_and_comes_back_with_each_attempt_or_after_an_hour => parked;
+    looks_go_from_endpoint_to_endpoint_and_past_a_backlog => round;
+    what_its_writer_leased_is_nobody_elses_until_its_lease_ends => born_leased;
+    what_is_written_for_a_failing_endpoint_is_leased_to_nobody => failing_at_birth;
     what_is_due_for_a_disabled_or_deleted_endpoint_ends => pointless;
 }
 
@@ -43,7 +47,9 @@ async fn at_one_time(backend: Backend) {
             // A worker that came away with nothing although something was due looks again, as workers do.
             for _ in 0..60 {
                 let request = LeaseRequest { limit: 7, ..lease_request(Lane::Prompt, at(0)) };
-                leased.extend(store.lease_deliveries(request).await.unwrap().iter().map(|leased| leased.id));
+                leased.extend(
+                    store.lease_deliveries(request).await.unwrap().deliveries.iter().map(|leased| leased.id),
+                );
             }
             leased
         }
@@ -132,7 +138,7 @@ async fn longest_first(backend: Backend) {
         order_at(store, alice, at(second)).await;
     }
     let request = LeaseRequest { limit: 3, ..lease_request(Lane::Prompt, at(9)) };
-    let leased = store.lease_deliveries(request).await.unwrap();
+    let leased = store.lease_deliveries(request).await.unwrap().deliveries;
     let begun: Vec<_> = leased.iter().map(|leased| leased.plan_started_at).collect();
     assert_eq!(begun, [at(0), at(1), at(2)]);
 }
@@ -147,7 +153,7 @@ async fn share(backend: Backend) {
     }
     order_at(store, bob, at(1)).await;
     let request = LeaseRequest { limit: 10, per_endpoint: 4, ..lease_request(Lane::Prompt, at(1)) };
-    let leased = store.lease_deliveries(request).await.unwrap();
+    let leased = store.lease_deliveries(request).await.unwrap().deliveries;
     let count = |endpoint| leased.iter().filter(|leased| leased.endpoint.id == endpoint).count();
     assert_eq!((count(busy), count(quiet)), (4, 1));
 }
@@ -159,51 +165,85 @@ async fn except(backend: Backend) {
     let (full, free) = (listen(store, alice).await, listen(store, alice).await);
     order_at(store, alice, at(0)).await;
     let request = LeaseRequest { except: vec![full], ..lease_request(Lane::Prompt, at(0)) };
-    let leased = store.lease_deliveries(request).await.unwrap();
+    let leased = store.lease_deliveries(request).await.unwrap().deliveries;
     assert_eq!(leased.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [free]);
     let left = lease(store, Lane::Prompt, at(0)).await;
     assert_eq!(left.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [full]);
 }
 
-async fn parked(backend: Backend) {
+async fn round(backend: Backend) {
     let fixture = Fixture::new(backend).await;
     let store = &fixture.store;
-    let (alice, bob) = (register(store, "alice").await.id, register(store, "bobby").await.id);
-    let full = listen(store, alice).await;
-    for _ in 0..300 {
-        order_at(store, alice, at(0)).await;
+    let mut endpoints = Vec::new();
+    for name in ["alice", "bobby", "carol", "david", "erika"] {
+        let merchant = register(store, name).await.id;
+        endpoints.push(listen(store, merchant).await);
+        for _ in 0..30 {
+            order_at(store, merchant, at(0)).await;
+        }
     }
-    let many = async |lane, now, except: &[WebhookEndpointId]| {
-        let request = LeaseRequest {
-            limit: 1000,
-            per_endpoint: 1000,
-            except: except.to_vec(),
-            ..lease_request(lane, at(now))
-        };
-        store.lease_deliveries(request).await.unwrap()
-    };
-    let request = LeaseRequest { limit: 2, ..lease_request(Lane::Prompt, at(0)) };
-    let first = store.lease_deliveries(request).await.unwrap();
-    // The endpoint has no room. What is due for another one is found all the same.
-    let other = listen(store, bob).await;
-    order_at(store, bob, at(0)).await;
-    let found = many(Lane::Prompt, 0, &[full]).await;
-    assert_eq!(found.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [other]);
-    // Of the 298 that wait, 42 are out of the way; to their merchant they are what they were.
-    let mut seen: HashSet<DeliveryId> = first.iter().map(|leased| leased.id).collect();
-    seen.extend(many(Lane::Prompt, 0, &[]).await.iter().map(|leased| leased.id));
-    assert_eq!((seen.len(), many(Lane::Patient, 0, &[]).await.len()), (258, 0));
-    assert!(deliveries(store, alice, full).await.iter().all(|told| told.next_attempt_at == Some(at(0))));
+    endpoints.sort();
+    let mut after = None;
+    let mut seen: Vec<Vec<WebhookEndpointId>> = Vec::new();
+    // Twice around: six for the first three endpoints, four for the others, with the end of the list in sight.
+    for _ in 0..4 {
+        let request = LeaseRequest { limit: 6, per_endpoint: 2, after, ..lease_request(Lane::Prompt, at(0)) };
+        let lease = store.lease_deliveries(request).await.unwrap();
+        after = lease.reached;
+        let mut found: Vec<_> = lease.deliveries.iter().map(|leased| leased.endpoint.id).collect();
+        found.sort();
+        found.chunks(2).for_each(|pair| assert_eq!(pair[0], pair[1]));
+        found.dedup();
+        seen.push(found);
+    }
+    let (first, rest) = endpoints.split_at(3);
+    assert_eq!(seen, [first, rest, first, rest]);
+    assert_eq!(after, None);
+}
 
-    let said = first.iter().map(|leased| record(leased, attempt(at(1), 200), NextStep::Succeeded));
-    record_all(store, said.collect()).await;
-    let back = many(Lane::Patient, 1, &[]).await;
-    assert_eq!(back.len(), 4);
-    seen.extend(back.iter().map(|leased| leased.id));
-    assert!(many(Lane::Patient, 20, &[]).await.is_empty());
-    // The rest comes back by itself.
-    seen.extend(many(Lane::Patient, 3600, &[]).await.iter().map(|leased| leased.id));
-    assert_eq!(seen.len(), 300);
+async fn born_leased(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let endpoint = listen(store, alice).await;
+    let order = event(EventType::PaymentOrderCreated, at(0));
+    let leased_until = Some(at(20));
+    let attempts = FirstAttempts { id: new_delivery, leased_until };
+    let written = match store.insert_payment_order(order_of(alice), None, order.clone(), attempts).await {
+        Ok(OrderInsert::Inserted { deliveries }) => deliveries,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((written.due, written.leased.len()), (0, 1));
+    // It is what a look would have found, ...
+    assert!(lease(store, Lane::Prompt, at(19)).await.is_empty());
+    assert_eq!(deliveries(store, alice, endpoint).await[0].next_attempt_at, Some(at(0)));
+    let found = lease(store, Lane::Prompt, at(20)).await;
+    let leased = &written.leased[0];
+    assert_eq!(found, [LeasedDelivery { leased_until: found[0].leased_until, ..leased.clone() }]);
+    assert_eq!((&leased.body, leased.tries, leased.plan_started_at), (&order.body, 0, at(0)));
+    // ... and once that other lease has begun, its own says nothing more.
+    record_all(store, vec![record(leased, attempt(at(21), 500), NextStep::GiveUp)]).await;
+    assert_eq!(deliveries(store, alice, endpoint).await[0].status, DeliveryStatus::Pending);
+}
+
+async fn failing_at_birth(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let failing = WebhookEndpoint { failing_since: Some(at(0)), ..endpoint_of(alice, &["*"]) };
+    let failing = put_endpoint(store, failing).await;
+    let working = listen(store, alice).await;
+    let attempts = FirstAttempts { id: new_delivery, leased_until: Some(at(20)) };
+    let told = event(EventType::PaymentOrderCreated, at(0));
+    let Ok(OrderInsert::Inserted { deliveries }) =
+        store.insert_payment_order(order_of(alice), None, told, attempts).await
+    else {
+        panic!("it is not made")
+    };
+    assert_eq!(deliveries.due, 1);
+    assert_eq!(deliveries.leased.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [working]);
+    let due = lease(store, Lane::Patient, at(0)).await;
+    assert_eq!(due.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [failing]);
 }
 
 /// An order may be written at the moment in which an endpoint is disabled: its delivery is pending

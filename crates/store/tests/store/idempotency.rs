@@ -8,7 +8,7 @@ use cryptopay_store::payment_order::OrderInsert;
 use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, at_once, register};
-use crate::outbox::{deliveries, event, listen, new_delivery, order_of};
+use crate::outbox::{deliveries, due, event, first, listen, order_of};
 
 on_both_databases! {
     fifty_parallel_requests_of_one_key_make_one_order_and_get_one_answer => parallel;
@@ -34,7 +34,7 @@ async fn insert(store: &Store, user: UserId, key: &str, fingerprint: u8, now: Ti
     let order = PaymentOrder { created_at: now, updated_at: now, ..order_of(user) };
     let idempotent = request(key, fingerprint, order.id.to_string());
     let event = event(EventType::PaymentOrderCreated, now);
-    store.insert_payment_order(order, Some(idempotent), event, new_delivery).await.unwrap()
+    store.insert_payment_order(order, Some(idempotent), event, first()).await.unwrap()
 }
 
 /// The identifiers of the merchant's orders.
@@ -60,7 +60,7 @@ async fn parallel(backend: Backend) {
     assert_eq!(made.len(), 1);
     assert_eq!(deliveries(&fixture.store, alice, endpoint).await.len(), 1);
     let first =
-        outcomes.iter().filter(|outcome| **outcome == OrderInsert::Inserted { deliveries: 1 }).count();
+        outcomes.iter().filter(|outcome| **outcome == OrderInsert::Inserted { deliveries: due(1) }).count();
     let answer = OrderInsert::Replayed(made[0].clone().into_bytes());
     let replayed = outcomes.iter().filter(|outcome| **outcome == answer).count();
     assert_eq!((first, replayed), (1, 49), "{outcomes:?}");
@@ -81,13 +81,13 @@ async fn scoped(backend: Backend) {
     let fixture = Fixture::new(backend).await;
     let store = &fixture.store;
     let (alice, bob) = (register(store, "alice").await.id, register(store, "bobby").await.id);
-    let inserted = OrderInsert::Inserted { deliveries: 0 };
+    let inserted = OrderInsert::Inserted { deliveries: due(0) };
     assert_eq!(insert(store, alice, "k", 1, at(0)).await, inserted);
     assert_eq!(insert(store, bob, "k", 2, at(0)).await, inserted);
     assert_eq!(insert(store, alice, "K", 3, at(0)).await, inserted);
     let elsewhere = IdempotentRequest { route: "/elsewhere", ..request("k", 4, String::new()) };
     let event = event(EventType::PaymentOrderCreated, at(0));
-    let outcome = store.insert_payment_order(order_of(alice), Some(elsewhere), event, new_delivery).await;
+    let outcome = store.insert_payment_order(order_of(alice), Some(elsewhere), event, first()).await;
     assert_eq!(outcome.unwrap(), inserted);
 }
 
@@ -95,7 +95,7 @@ async fn a_day(backend: Backend) {
     let fixture = Fixture::new(backend).await;
     let store = &fixture.store;
     let alice = register(store, "alice").await.id;
-    let inserted = OrderInsert::Inserted { deliveries: 0 };
+    let inserted = OrderInsert::Inserted { deliveries: due(0) };
     assert_eq!(insert(store, alice, "k", 1, at(0)).await, inserted);
     let first = orders(store, alice).await[0].clone();
     assert_eq!(insert(store, alice, "k", 1, at(DAY - 1)).await, OrderInsert::Replayed(first.into_bytes()));
@@ -112,10 +112,10 @@ async fn failed(backend: Backend) {
     let alice = register(store, "alice").await.id;
     let order = order_of(alice);
     let event = || event(EventType::PaymentOrderCreated, at(0));
-    store.insert_payment_order(order.clone(), None, event(), new_delivery).await.unwrap();
+    store.insert_payment_order(order.clone(), None, event(), first()).await.unwrap();
     // The same identifier again: the order cannot be written, and so neither is the answer.
     let again = request("k", 1, "never given".to_owned());
-    let refused = store.insert_payment_order(order, Some(again), event(), new_delivery).await;
+    let refused = store.insert_payment_order(order, Some(again), event(), first()).await;
     assert!(refused.is_err(), "{refused:?}");
-    assert_eq!(insert(store, alice, "k", 2, at(0)).await, OrderInsert::Inserted { deliveries: 0 });
+    assert_eq!(insert(store, alice, "k", 2, at(0)).await, OrderInsert::Inserted { deliveries: due(0) });
 }

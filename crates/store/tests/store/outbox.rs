@@ -17,7 +17,7 @@ use cryptopay_store::Store;
 use cryptopay_store::delivery::{AttemptRecord, Lane, LeaseRequest, LeasedDelivery, Verdict};
 use cryptopay_store::payment_order::OrderInsert;
 use cryptopay_store::webhook_endpoint::{EndpointChange, EndpointInsert};
-use cryptopay_store::webhook_event::NewEvent;
+use cryptopay_store::webhook_event::{FirstAttempts, NewEvent, Written};
 use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, audit, next_id, register, sqlite_path};
@@ -85,8 +85,8 @@ pub(crate) async fn listen(store: &Store, user: UserId) -> WebhookEndpointId {
 pub(crate) async fn order_at(store: &Store, user: UserId, now: Timestamp) -> usize {
     let order = PaymentOrder { created_at: now, updated_at: now, ..order_of(user) };
     let event = event(EventType::PaymentOrderCreated, now);
-    match store.insert_payment_order(order, None, event, new_delivery).await.unwrap() {
-        OrderInsert::Inserted { deliveries } => deliveries,
+    match store.insert_payment_order(order, None, event, first()).await.unwrap() {
+        OrderInsert::Inserted { deliveries } => deliveries.due,
         other => panic!("{other:?}"),
     }
 }
@@ -100,13 +100,23 @@ pub(crate) async fn disable(store: &Store, user: UserId, id: WebhookEndpointId, 
     assert!(matches!(change, EndpointChange::Changed(_)), "{change:?}");
 }
 
+/// First attempts that any worker may make.
+pub(crate) fn first() -> FirstAttempts<fn() -> DeliveryId> {
+    FirstAttempts { id: new_delivery, leased_until: None }
+}
+
+/// So many deliveries that any worker may make.
+pub(crate) fn due(many: usize) -> Written {
+    Written { due: many, leased: Vec::new() }
+}
+
 pub(crate) fn lease_request(lane: Lane, now: Timestamp) -> LeaseRequest {
     let leased_until = now.after(Duration::from_secs(30));
-    LeaseRequest { lane, now, leased_until, limit: 100, per_endpoint: 100, except: vec![] }
+    LeaseRequest { lane, now, leased_until, limit: 100, per_endpoint: 100, except: vec![], after: None }
 }
 
 pub(crate) async fn lease(store: &Store, lane: Lane, now: Timestamp) -> Vec<LeasedDelivery> {
-    store.lease_deliveries(lease_request(lane, now)).await.unwrap()
+    store.lease_deliveries(lease_request(lane, now)).await.unwrap().deliveries
 }
 
 pub(crate) fn attempt(now: Timestamp, status_code: u16) -> Attempt {
@@ -201,7 +211,7 @@ async fn bytes(backend: Backend) {
     listen(store, alice).await;
     let every_byte: Vec<u8> = (0..=255).collect();
     let event = NewEvent { body: every_byte.clone(), ..event(EventType::PaymentOrderCreated, at(0)) };
-    store.insert_payment_order(order_of(alice), None, event.clone(), new_delivery).await.unwrap();
+    store.insert_payment_order(order_of(alice), None, event.clone(), first()).await.unwrap();
     let leased = lease(store, Lane::Prompt, at(0)).await.pop().expect("it is due");
     assert_eq!((leased.body, leased.event_id, leased.event_type), (every_byte, event.id, event.event_type));
     assert_eq!((leased.tries, leased.plan_started_at), (0, at(0)));

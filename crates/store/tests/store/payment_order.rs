@@ -7,7 +7,7 @@ use cryptopay_store::payment_order::OrderChange;
 use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, at_once, register};
-use crate::outbox::{deliveries, event, listen, new_delivery, order_of};
+use crate::outbox::{deliveries, due, event, first, listen, order_of};
 
 on_both_databases! {
     an_order_is_read_as_it_was_made_and_by_its_merchant_alone => round_trip;
@@ -20,7 +20,7 @@ on_both_databases! {
 async fn put(fixture: &Fixture, order: PaymentOrder) -> PaymentOrderId {
     let id = order.id;
     let event = event(EventType::PaymentOrderCreated, order.created_at);
-    fixture.store.insert_payment_order(order, None, event, new_delivery).await.unwrap();
+    fixture.store.insert_payment_order(order, None, event, first()).await.unwrap();
     id
 }
 
@@ -80,7 +80,7 @@ async fn moved_once(backend: Backend) {
                 let moved = decide_simulation(order, outcome, at(9))?;
                 Ok((moved, event(outcome.event_type(), at(9))))
             };
-            store.change_payment_order(alice, id, decide, new_delivery).await.unwrap()
+            store.change_payment_order(alice, id, decide, first()).await.unwrap()
         }
     })
     .await;
@@ -88,7 +88,7 @@ async fn moved_once(backend: Backend) {
     assert_ne!(found.status, OrderStatus::Pending);
     let expected = PaymentOrder { status: found.status, updated_at: at(9), ..order };
     assert_eq!(found, expected);
-    let changed = OrderChange::Changed { order: expected, deliveries: 1 };
+    let changed = OrderChange::Changed { order: expected, deliveries: due(1) };
     let refused = OrderChange::Refused(NoLongerPending(found.status));
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == changed).count(), 1);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == refused).count(), 11);
@@ -102,7 +102,7 @@ async fn of_another(backend: Backend) {
     let order = order_of(alice);
     put(&fixture, order.clone()).await;
     let decide = |_| Err::<(PaymentOrder, _), _>("it is asked");
-    let outcome = store.change_payment_order(bob, order.id, decide, new_delivery).await.unwrap();
+    let outcome = store.change_payment_order(bob, order.id, decide, first()).await.unwrap();
     assert_eq!(outcome, OrderChange::NotFound);
     assert_eq!(store.find_payment_order(alice, order.id).await.unwrap(), Some(order));
 }

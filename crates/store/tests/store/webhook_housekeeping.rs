@@ -9,7 +9,7 @@ use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, audit, register, seconds};
 use crate::outbox::{
-    attempt, deliveries, event, lease, listen, new_delivery, order_at, order_of, record, record_all,
+    attempt, deliveries, event, first, lease, listen, order_at, order_of, record, record_all,
 };
 
 on_both_databases! {
@@ -32,7 +32,7 @@ async fn table(backend: Backend) {
         answer: vec![2],
     };
     let created = event(EventType::PaymentOrderCreated, at(100));
-    store.insert_payment_order(order.clone(), Some(idempotent), created, new_delivery).await.unwrap();
+    store.insert_payment_order(order.clone(), Some(idempotent), created, first()).await.unwrap();
     let ended = lease(store, Lane::Prompt, at(100)).await;
     let ended = ended.iter().find(|leased| leased.endpoint.id == kept).expect("it is due");
     record_all(store, vec![record(ended, attempt(at(200), 200), NextStep::Succeeded)]).await;

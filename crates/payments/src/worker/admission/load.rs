@@ -14,6 +14,11 @@ const MOST: usize = 32;
 /// An exchange that lasts so long shows an endpoint that hangs, or is slow enough to be treated alike.
 pub(super) const STALLED_AFTER: Duration = Duration::from_secs(1);
 
+/// No more deliveries are leased for an endpoint for which so many wait.
+pub(super) const ENOUGH_WAITING: usize = 64;
+/// Nor for one without room, once so many of its deliveries have found none.
+pub(super) const ENOUGH_DEFERRED: usize = 8;
+
 /// What an endpoint has under way.
 pub(super) struct Load<T> {
     /// When each exchange under way began, oldest first.
@@ -68,6 +73,12 @@ impl<T> Load<T> {
 
     pub(super) fn has_room(&self, now: Instant) -> bool {
         self.began.len() < self.allowance && !self.is_stalled(now)
+    }
+
+    /// Whether it has no room for more, and more has come.
+    pub(super) fn is_saturated(&self, now: Instant) -> bool {
+        let is_overrun = self.deferred >= ENOUGH_DEFERRED && !self.has_room(now);
+        self.waiting.len() >= ENOUGH_WAITING || is_overrun
     }
 
     pub(super) fn is_idle_since(&self, moment: Option<Instant>) -> bool {

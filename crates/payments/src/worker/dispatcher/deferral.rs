@@ -30,6 +30,19 @@ impl Dispatcher {
         }
     }
 
+    /// Gives leases back as they were: what was leased so is due at once.
+    pub(super) fn return_leases(&mut self, leases: Vec<Lease>) {
+        if leases.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(&self.payments.inner);
+        self.chores.spawn(async move {
+            if let Err(error) = inner.store().return_leases(leases).await {
+                tracing::warn!(%error, "leases could not be given back");
+            }
+        });
+    }
+
     fn put_back(&mut self, leases: Vec<Lease>, due_at: Timestamp) {
         if leases.is_empty() {
             return;

@@ -3,14 +3,23 @@
 use tokio::task::JoinError;
 use tokio::time::timeout;
 
-use super::{Dispatcher, Lease, lease_of};
+use super::{Dispatcher, Lease, Look, lease_of};
 
 impl Dispatcher {
     /// Gives back what waits, lets what is under way end, within bounds, and gives back what does not.
     pub(super) async fn stop(mut self) {
         let patience = self.payments.inner.config.stop_within;
         let waiting = self.admission.drain();
-        self.give_back(waiting.iter().map(lease_of).collect()).await;
+        let mut waiting: Vec<Lease> = waiting.iter().map(lease_of).collect();
+        // Nobody gets another turn; whoever has one is waited for as long as a store call takes.
+        self.handed.close();
+        let handed = async {
+            while let Some(handed) = self.handed.recv().await {
+                waiting.extend(handed.iter().map(|delivery| (delivery.id, delivery.leased_until)));
+            }
+        };
+        let _ = timeout(patience, handed).await;
+        self.give_back(waiting).await;
         let Self { exchanges, looks, under_way, .. } = &mut self;
         let mut unused = Vec::new();
         let exchanging = async {
@@ -21,8 +30,8 @@ impl Dispatcher {
         };
         let looking = async {
             while let Some(look) = looks.join_next().await {
-                let leased = look.map_or_else(|_| Vec::new(), |look| look.leased.unwrap_or_default());
-                unused.extend(leased.iter().map(|delivery| (delivery.id, delivery.leased_until)));
+                let Ok(Look { leased: Ok(leased), .. }) = look else { continue };
+                unused.extend(leased.deliveries.iter().map(|delivery| (delivery.id, delivery.leased_until)));
             }
         };
         if timeout(patience, async { tokio::join!(exchanging, looking) }).await.is_err() {
