@@ -24,14 +24,14 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
 }
 
 /// The runtime of webhook deliveries. Its threads give way: where the processors are busy, requests go first, and
-/// deliveries get about a tenth of them (nice 10, of which Linux makes a weight of 110 beside 1024).
+/// deliveries get a few per cent of them (nice 15, of which Linux makes a weight of 36 beside 1024).
 pub(crate) fn delivery_runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("deliveries")
         .on_thread_start(|| {
             // On Linux this is of the calling thread alone (sched(7)). Where it fails, they are merely equals.
-            let _ = rustix::process::nice(10);
+            let _ = rustix::process::nice(15);
         })
         .enable_all()
         .build()

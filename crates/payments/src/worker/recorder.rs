@@ -12,6 +12,8 @@ use crate::core::Payments;
 
 /// At most so many attempts share a transaction.
 const BATCH: usize = 256;
+/// How long the first of a batch waits for others: a transaction costs many times what one more attempt in it does.
+const GATHERING: Duration = Duration::from_millis(25);
 /// How often a batch is written again while the store is out of reach. Then its deliveries' leases have run
 /// out, and they are attempted again.
 const TRIES: u32 = 30;
@@ -22,6 +24,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) async fn run(payments: Payments, mut finished: mpsc::Receiver<AttemptRecord>) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
+        if batch.len() < BATCH {
+            tokio::time::sleep(GATHERING).await;
+            batch.extend(std::iter::from_fn(|| finished.try_recv().ok()).take(BATCH - batch.len()));
+        }
         record(&payments, std::mem::take(&mut batch)).await;
     }
 }
