@@ -104,10 +104,11 @@ impl Inner {
         if let Some(turn) = turn {
             turn.hand_over(written.leased);
         }
-        self.announce(written.due);
+        // Whatever goes the patient way is in no hurry.
+        self.announce(written.prompt);
     }
 
-    /// Wakes this process's workers when a commit made deliveries due.
+    /// Wakes this process's workers when a commit made deliveries due the prompt way.
     pub(crate) fn announce(&self, due: usize) {
         if due > 0 {
             self.due.notify_one();

@@ -36,8 +36,10 @@ pub struct NewEvent {
 /// The deliveries that were written for an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// How many are due, for any worker.
-    pub due: usize,
+    /// How many are due the prompt way, for any worker.
+    pub prompt: usize,
+    /// How many are due the patient way.
+    pub patient: usize,
     /// Those that are leased to the caller.
     pub leased: Vec<LeasedDelivery>,
 }
@@ -88,7 +90,8 @@ impl<I: FnMut() -> DeliveryId> FirstAttempts<I> {
                     leased_until,
                     endpoint,
                 }),
-                None => written.due += 1,
+                None if lane == Lane::Prompt => written.prompt += 1,
+                None => written.patient += 1,
             }
         }
         (deliveries, written)

@@ -30,7 +30,7 @@ const BATCH: usize = 256;
 /// At least so long lies between two looks at a lane, so that one look finds many.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// At most so long, when looks take their time.
-const LONGEST_BETWEEN_LOOKS: Duration = Duration::from_millis(250);
+const LONGEST_BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// While so many finished attempts wait for the recorder, nothing is leased.
 const MOST_UNRECORDED: usize = 4096;
 /// So many finished attempts the recorder is sure to have room for: those, and whatever was leased before.
@@ -96,16 +96,16 @@ impl LaneState {
     }
 
     /// Goes on from where a look came to.
-    fn looked(&mut self, lease: &delivery::Lease, took: Duration) {
+    fn looked(&mut self, lease: &delivery::Lease, limit: usize, took: Duration) {
         self.after = lease.reached;
         if self.after.is_none() {
             self.ends_ahead = self.ends_ahead.saturating_sub(1);
         }
-        // There may be more where something was.
-        let found = !lease.deliveries.is_empty();
-        self.wanted |= found || self.ends_ahead > 0;
+        // A tour goes on where it came to, and there may be more where all that was asked for was found.
+        let is_full = lease.deliveries.len() >= limit;
+        self.wanted |= is_full || self.ends_ahead > 0;
         // To look must not be what the database is busy with.
-        let rest = took * if found { 2 } else { 10 };
+        let rest = took * if is_full { 2 } else { 10 };
         self.rests_until = Some(Instant::now() + rest.clamp(BETWEEN_LOOKS, LONGEST_BETWEEN_LOOKS));
     }
 }
@@ -113,6 +113,7 @@ impl LaneState {
 /// What came of a look at a lane.
 struct Look {
     lane: Lane,
+    limit: usize,
     leased: Result<delivery::Lease, StoreError>,
     took: Duration,
 }
@@ -227,13 +228,13 @@ impl Dispatcher {
                 let per_endpoint = per_endpoint(lane);
                 let request = LeaseRequest { lane, now, leased_until, limit, per_endpoint, except, after };
                 let leased = inner.store().lease_deliveries(request).await;
-                Look { lane, leased, took: begun.elapsed() }
+                Look { lane, limit, leased, took: begun.elapsed() }
             });
         }
     }
 
     fn leased(&mut self, look: Result<Look, JoinError>) {
-        let Ok(Look { lane, leased, took }) = look else {
+        let Ok(Look { lane, limit, leased, took }) = look else {
             // A look that ended by a fault told nothing, not even its lane.
             (self.prompt.looking, self.patient.looking) = (false, false);
             return;
@@ -252,7 +253,11 @@ impl Dispatcher {
         if !std::mem::replace(&mut self.healthy, true) {
             tracing::info!("due deliveries are read again");
         }
-        self.lane(lane).looked(&leased, took);
+        self.lane(lane).looked(&leased, limit, took);
+        if lane == Lane::Prompt && !leased.deliveries.is_empty() {
+            // An endpoint that got its share may have more.
+            self.prompt.want_tour();
+        }
         self.admit(lane, leased.deliveries);
     }
 

@@ -213,7 +213,7 @@ async fn born_leased(backend: Backend) {
         Ok(OrderInsert::Inserted { deliveries }) => deliveries,
         other => panic!("{other:?}"),
     };
-    assert_eq!((written.due, written.leased.len()), (0, 1));
+    assert_eq!((written.prompt, written.patient, written.leased.len()), (0, 0, 1));
     // It is what a look would have found, ...
     assert!(lease(store, Lane::Prompt, at(19)).await.is_empty());
     assert_eq!(deliveries(store, alice, endpoint).await[0].next_attempt_at, Some(at(0)));
@@ -240,7 +240,7 @@ async fn failing_at_birth(backend: Backend) {
     else {
         panic!("it is not made")
     };
-    assert_eq!(deliveries.due, 1);
+    assert_eq!((deliveries.prompt, deliveries.patient), (0, 1));
     assert_eq!(deliveries.leased.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [working]);
     let due = lease(store, Lane::Patient, at(0)).await;
     assert_eq!(due.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [failing]);

@@ -86,7 +86,7 @@ pub(crate) async fn order_at(store: &Store, user: UserId, now: Timestamp) -> usi
     let order = PaymentOrder { created_at: now, updated_at: now, ..order_of(user) };
     let event = event(EventType::PaymentOrderCreated, now);
     match store.insert_payment_order(order, None, event, first()).await.unwrap() {
-        OrderInsert::Inserted { deliveries } => deliveries.due,
+        OrderInsert::Inserted { deliveries } => deliveries.prompt + deliveries.patient,
         other => panic!("{other:?}"),
     }
 }
@@ -105,9 +105,9 @@ pub(crate) fn first() -> FirstAttempts<fn() -> DeliveryId> {
     FirstAttempts { id: new_delivery, leased_until: None }
 }
 
-/// So many deliveries that any worker may make.
+/// So many deliveries that any worker may make, the prompt way.
 pub(crate) fn due(many: usize) -> Written {
-    Written { due: many, leased: Vec::new() }
+    Written { prompt: many, ..Written::default() }
 }
 
 pub(crate) fn lease_request(lane: Lane, now: Timestamp) -> LeaseRequest {
