@@ -10,6 +10,7 @@
 //! locked out: that would let a stranger shut a merchant out by guessing (OWASP Authentication Cheat Sheet, "Account
 //! Lockout").
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::Timestamp;
@@ -61,6 +62,12 @@ pub struct AttemptCounter {
     /// When the last attempt was counted.
     pub last_at: Timestamp,
 }
+
+/// Names a counter by a keyed hash of what it counts, from which nobody learns what that is.
+///
+/// It is written as 32 lower-case hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CounterKey(pub [u8; 16]);
 
 /// An attempt that came too early. It was not counted, and its password not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +200,12 @@ impl AttemptCounter {
         }
         let used_up = now.after(budget.longest_wait.saturating_mul(budget.free));
         Self { restored_at: self.restored_at.min(used_up), last_at: now.before(budget.longest_wait) }
+    }
+}
+
+impl fmt::Display for CounterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
