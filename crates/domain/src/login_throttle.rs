@@ -15,6 +15,9 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
+/// What was counted by a clock that ran further ahead was counted by a wrong one.
+const AHEAD: Duration = Duration::from_secs(15 * 60);
+
 /// How long a network stays known to an account that has logged in from it.
 pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
@@ -161,8 +164,8 @@ impl AttemptCounter {
         u32::try_from(left.div_ceil(budget.longest_wait.as_micros().max(1))).unwrap_or(u32::MAX)
     }
 
-    /// How long an attempt at `now` would have to wait. Never longer than twice the longest wait, and longer than that
-    /// only while the clock is behind the one that the last attempt was counted by.
+    /// How long an attempt at `now` would have to wait: at most the longest wait, and as much longer as the clock is
+    /// behind the one that the last attempt was counted by, a quarter of an hour at most.
     #[must_use]
     pub fn wait(self, budget: AttemptBudget, now: Timestamp) -> Duration {
         let counter = self.as_of(budget, now);
@@ -195,7 +198,7 @@ impl AttemptCounter {
     /// What was counted by a clock that ran far ahead, and was set right since, shuts nobody out: it counts as a budget
     /// that is used up, without a wait.
     fn as_of(self, budget: AttemptBudget, now: Timestamp) -> Self {
-        if self.last_at <= now.after(budget.longest_wait) {
+        if self.last_at <= now.after(AHEAD) {
             return self;
         }
         let used_up = now.after(budget.longest_wait.saturating_mul(budget.free));

@@ -14,6 +14,7 @@ mod audit;
 mod authenticate;
 mod encryption_key;
 mod login;
+mod login_throttle;
 mod operator;
 mod password_change;
 mod refresh;
