@@ -57,7 +57,7 @@ pub struct AttemptBudget {
     pub longest_wait: Duration,
 }
 
-/// What has been counted. The default is nothing.
+/// What has been counted, and not been forgiven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptCounter {
     /// When everything will have been forgiven.
