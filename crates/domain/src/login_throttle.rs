@@ -6,9 +6,9 @@
 //! thousand; one whose password was right is taken back.
 //!
 //! Waits that grow, bounded by a longest one, and networks that the account has logged in from before: the measures of
-//! NIST SP 800-63B, section 5.2.2, which asks for at most 100 failed attempts in a row on one account. Nobody is ever
-//! locked out: that would let a stranger shut a merchant out by guessing (OWASP Authentication Cheat Sheet, "Account
-//! Lockout").
+//! NIST SP 800-63B, section 5.2.2, which asks for at most 100 failed attempts in a row on one account. Here the
+//! hundredth takes twenty hours, and nobody is ever locked out: that would let a stranger shut a merchant out by guessing
+//! (OWASP Authentication Cheat Sheet, "Account Lockout").
 
 use std::fmt;
 use std::time::Duration;
