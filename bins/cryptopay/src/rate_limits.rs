@@ -14,7 +14,7 @@ use crate::settings::secret;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Rate limits, each <requests>/<seconds>")]
 pub(crate) struct RateLimitOptions {
-    /// `on`, or `off` for load tests; `off` is refused in production.
+    /// `on`, or `off` for load tests, which switches the login throttle off, too; `off` is refused in production.
     #[arg(long, global = true, env = "CRYPTOPAY_RATE_LIMITS", default_value = "on")]
     pub(crate) rate_limits: Switch,
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cryptopay_auth::hasher::HasherConfig;
-use cryptopay_auth::{AuthConfig, Change, DatabaseUrl, KeySources, StoreConfig};
+use cryptopay_auth::{AuthConfig, Change, DatabaseUrl, KeySources, LoginThrottle, StoreConfig};
 use cryptopay_domain::Environment;
 use cryptopay_domain::session::RefreshPolicy;
 use cryptopay_http::{RedisServer, Tls};
@@ -87,6 +87,10 @@ fn auth_config(options: &Options, issuer: String) -> AuthConfig {
             deadline: Duration::from_secs(options.hash_deadline),
             waiting_per_network: options.hash_queue_per_address.map_or(2 * permits, usize::from),
             ..HasherConfig::default()
+        },
+        login_throttle: match options.limits.rate_limits {
+            Switch::On => LoginThrottle::On,
+            Switch::Off => LoginThrottle::Off,
         },
         audit_kept: Duration::from_secs(options.audit_days * 86_400),
         issuer_change: change(options.accept_issuer_change),

@@ -1,6 +1,7 @@
 //! Changing the password.
 
 use cryptopay_domain::SessionId;
+use cryptopay_domain::login_throttle::Throttled;
 use cryptopay_store::audit::AuditEvent;
 use cryptopay_store::user::{PasswordChange, UserKey};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +10,9 @@ use crate::audit::event_by;
 use crate::context::RequestContext;
 use crate::core::{Auth, Inner};
 use crate::failure::{Failure, Outcome};
+use crate::hasher::Verification;
 use crate::login::stored_hash;
+use crate::login_throttle::Reservation;
 use crate::password::PasswordAttempt;
 use crate::principal::Principal;
 
@@ -31,6 +34,8 @@ pub enum ChangePasswordRejection {
     LoginRequired,
     /// The current password is another.
     WrongCurrentPassword,
+    /// Too many wrong current passwords: this one was not looked at.
+    Throttled(Throttled),
     /// The new password is too short, too long or too easily guessed; the messages tell what would help.
     WeakPassword(Vec<String>),
 }
@@ -51,9 +56,12 @@ impl Auth {
         context: &RequestContext,
     ) -> Outcome<u64, Rejection> {
         let keep = principal.session().ok_or(Failure::Rejected(Rejection::LoginRequired))?;
+        let inner = &*self.inner;
+        let reserved = inner.reserve_password_change(principal.user_id).await;
+        let mut reservation = reserved.map_err(|failure| failure.map_rejection(Rejection::Throttled))?;
         for _ in 0..LOOKS {
-            let changed = self.inner.try_change_password(principal, keep, &command, context).await?;
-            if let Some(ended) = changed {
+            let changed = inner.try_change_password(principal, keep, &command, &mut reservation, context);
+            if let Some(ended) = changed.await? {
                 return Ok(ended);
             }
         }
@@ -69,6 +77,7 @@ impl Inner {
         principal: &Principal,
         keep: SessionId,
         command: &ChangePasswordCommand,
+        reservation: &mut Reservation,
         context: &RequestContext,
     ) -> Outcome<Option<u64>, Rejection> {
         let network = context.client.network();
@@ -76,14 +85,18 @@ impl Inner {
         let found = found.ok_or(Failure::Rejected(Rejection::LoginRequired))?;
         let attempt = PasswordAttempt::new(command.current_password.expose_secret());
         let stored = stored_hash(&found.password_hash);
-        if !self.hasher.verify(attempt, Some(stored), network).await?.matches {
-            let audit = AuditEvent {
+        let verified = self.hasher.verify(attempt, Some(stored), network).await;
+        if let Ok(Verification { matches: false, .. }) = verified {
+            let refused = AuditEvent {
                 outcome: "refused",
                 ..event_by(principal, "user.password_changed", context, self.clock.now())
             };
-            self.store.record_audit_event(audit).await?;
+            self.store.record_audit_events(reservation.records(refused)).await?;
             return Err(Failure::Rejected(Rejection::WrongCurrentPassword));
         }
+        // It was right, or nobody has learnt anything of it.
+        self.take_back(reservation).await?;
+        verified?;
         let user = &found.user;
         let typed = [user.username.as_str(), user.email.as_str(), user.shop_name.as_str()];
         let new = self

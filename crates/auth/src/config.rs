@@ -20,6 +20,8 @@ pub struct AuthConfig {
     pub refresh: RefreshPolicy,
     /// How passwords are hashed.
     pub hasher: HasherConfig,
+    /// Whether attempts at a password have to wait after so many wrong ones.
+    pub login_throttle: LoginThrottle,
     /// How long audit events are kept.
     pub audit_kept: Duration,
     /// How many verified credentials are remembered.
@@ -30,6 +32,15 @@ pub struct AuthConfig {
     pub signing_key_change: Change,
     /// Whether secrets that were sealed with a key that is not at hand are given up.
     pub encryption_key_change: Change,
+}
+
+/// Whether attempts at a password have to wait after so many wrong ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginThrottle {
+    /// They have to, as [`cryptopay_domain::login_throttle`] says.
+    On,
+    /// They may come as fast as they are hashed: for load tests.
+    Off,
 }
 
 /// Whether a change of the installation's identity is meant.
@@ -52,6 +63,7 @@ impl AuthConfig {
             access_ttl: Duration::from_secs(86_400),
             refresh: RefreshPolicy { ttl: Duration::from_secs(2_592_000), grace: Duration::from_secs(30) },
             hasher: HasherConfig::default(),
+            login_throttle: LoginThrottle::On,
             audit_kept: Duration::from_secs(365 * 86_400),
             remembered_credentials: 50_000,
             issuer_change: Change::Refused,

@@ -38,6 +38,7 @@ pub mod key_file;
 pub mod key_source;
 mod key_watch;
 pub mod login;
+mod login_throttle;
 pub mod operator;
 pub mod password;
 pub mod principal;
@@ -59,8 +60,9 @@ pub use authenticate::AuthenticationRejection;
 pub use background::Background;
 pub use change_password::{ChangePasswordCommand, ChangePasswordRejection};
 pub use clock::{Clock, SystemClock};
-pub use config::{AuthConfig, Change};
+pub use config::{AuthConfig, Change, LoginThrottle};
 pub use context::RequestContext;
+pub use cryptopay_domain::login_throttle::Throttled;
 pub use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
 pub use cryptopay_token::{
     AccessToken, ApiKey, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing, KeyStatus,

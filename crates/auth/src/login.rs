@@ -1,6 +1,7 @@
 //! Logging in.
 
 use cryptopay_domain::login::{AccountFacts, LoginDecision, LoginFacts, decide_login};
+use cryptopay_domain::login_throttle::Throttled;
 use cryptopay_domain::session::{EarlierUses, RefreshLine};
 use cryptopay_domain::{EmailAddress, Session, SessionId, Timestamp, User, UserId, Username};
 use cryptopay_store::audit::AuditEvent;
@@ -14,6 +15,7 @@ use crate::audit::{AuditOutcome, event};
 use crate::context::RequestContext;
 use crate::core::{Auth, Inner};
 use crate::failure::{Failure, Outcome};
+use crate::login_throttle::Reservation;
 use crate::password::{PasswordAttempt, PasswordHash};
 use crate::tokens::TokenPair;
 
@@ -41,12 +43,18 @@ pub struct LoggedIn {
 /// at today's cost, between this one's look and its write; the second look finds that.
 const LOOKS: usize = 2;
 
-/// Wrong, for whatever reason: one value for all.
+/// Why nobody is logged in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginRejection;
+pub enum LoginRejection {
+    /// Wrong, for whatever reason: one value for all.
+    WrongCredentials,
+    /// Too many wrong passwords: this one was not looked at.
+    Throttled(Throttled),
+}
 
 impl Auth {
-    /// Logs a merchant in. Exactly one hash is computed, whatever the name and the password are.
+    /// Logs a merchant in. Exactly one hash is computed, whatever the name and the password are; none when the
+    /// attempt comes too early after too many wrong ones, whether anybody has the name or not.
     ///
     /// # Errors
     /// [`LoginRejection`]; [`Failure::Unavailable`] when the hasher's queue is full.
@@ -56,12 +64,14 @@ impl Auth {
         context: &RequestContext,
     ) -> Outcome<LoggedIn, LoginRejection> {
         let inner = &*self.inner;
+        let reserved = inner.reserve_login(&identifier(&command.username), context.client.network()).await;
+        let mut reservation = reserved.map_err(|failure| failure.map_rejection(LoginRejection::Throttled))?;
         for _ in 0..LOOKS {
-            if let Some(logged_in) = inner.try_login(&command, context).await? {
+            if let Some(logged_in) = inner.try_login(&command, &mut reservation, context).await? {
                 return Ok(logged_in);
             }
         }
-        Err(Failure::Rejected(LoginRejection))
+        Err(Failure::Rejected(LoginRejection::WrongCredentials))
     }
 }
 
@@ -70,6 +80,7 @@ impl Inner {
     async fn try_login(
         &self,
         command: &LoginCommand,
+        reservation: &mut Reservation,
         context: &RequestContext,
     ) -> Outcome<Option<LoggedIn>, LoginRejection> {
         let network = context.client.network();
@@ -79,7 +90,14 @@ impl Inner {
         };
         let attempt = PasswordAttempt::new(command.password.expose_secret());
         let stored = found.as_ref().map(|found| stored_hash(&found.password_hash));
-        let verification = self.hasher.verify(attempt.clone(), stored, network).await?;
+        let verification = match self.hasher.verify(attempt.clone(), stored, network).await {
+            Ok(verification) => verification,
+            Err(error) => {
+                // Nobody has learnt anything of the password.
+                self.take_back(reservation).await?;
+                return Err(error.into());
+            }
+        };
         let facts = LoginFacts {
             account: found
                 .as_ref()
@@ -89,20 +107,22 @@ impl Inner {
         let now = self.clock.now();
         let (LoginDecision::Accept(_), Some(found)) = (decide_login(facts), found) else {
             let user = facts.account.map(|account| account.user_id);
-            self.record_refused_login(&command.username, user, context, now).await?;
-            return Err(Failure::Rejected(LoginRejection));
+            let refused = self.refused_login(&command.username, user, context, now);
+            self.store.record_audit_events(reservation.records(refused)).await?;
+            return Err(Failure::Rejected(LoginRejection::WrongCredentials));
         };
         // When the hasher is busy, the next login will bring the hash up to date.
         let rehashed =
             if verification.outdated { self.hasher.hash(attempt, network).await.ok() } else { None };
         let rehashed = rehashed.map(|hash| SecretString::from(hash.expose()));
-        self.begin_session(found, rehashed, context).await
+        self.begin_session(found, rehashed, reservation, context).await
     }
 
     async fn begin_session(
         &self,
         found: UserCredentials,
         rehashed: Option<SecretString>,
+        reservation: &Reservation,
         context: &RequestContext,
     ) -> Outcome<Option<LoggedIn>, LoginRejection> {
         let UserCredentials { user, password_hash } = found;
@@ -130,41 +150,55 @@ impl Inner {
             subject: Some(id.to_string()),
             ..event("login", AuditOutcome::Succeeded, context, now)
         };
-        let login = VerifiedLogin { session: session.clone(), verified: password_hash, rehashed };
+        let login = VerifiedLogin {
+            session: session.clone(),
+            verified: password_hash,
+            rehashed,
+            attempt: self.settlement(reservation, &user, context.client.network(), now),
+        };
         if !self.store.insert_session(login, audit).await? {
             // The password was changed, or the account disabled, while the hash was computed.
             return Ok(None);
         }
         let pair = self.issue_pair(&session, &user.username, now)?;
-        let TokenPair { access, refresh } = pair.ok_or(Failure::Rejected(LoginRejection))?;
+        let TokenPair { access, refresh } =
+            pair.ok_or(Failure::Rejected(LoginRejection::WrongCredentials))?;
         Ok(Some(LoggedIn { access, refresh, user }))
     }
 
     /// A name that exists is recorded by its number. One that does not may be a password typed into the
     /// wrong field, so only a keyed hash of it is kept.
-    async fn record_refused_login(
+    fn refused_login(
         &self,
         typed: &str,
         user: Option<UserId>,
         context: &RequestContext,
         now: Timestamp,
-    ) -> Result<(), Failure<LoginRejection>> {
+    ) -> AuditEvent {
         let unknown = || {
             let tag = hmac::sign(&self.typed_name_key, typed.to_lowercase().as_bytes());
             let hex: String = tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
             format!("unknown name {hex}")
         };
-        let audit = AuditEvent {
+        AuditEvent {
             user_id: user,
             detail: user.is_none().then(unknown),
             ..event("login", AuditOutcome::Refused, context, now)
-        };
-        Ok(self.store.record_audit_event(audit).await?)
+        }
     }
 }
 
 pub(crate) fn stored_hash(hash: &SecretString) -> PasswordHash {
     PasswordHash::new(hash.expose_secret().to_owned())
+}
+
+/// What somebody logs in under, in one spelling, whether anybody has that name or not: the form in which it is looked
+/// up, or else what was typed, without regard to case.
+pub(crate) fn identifier(typed: &str) -> String {
+    match user_key(typed) {
+        Some(UserKey::Username(name) | UserKey::Email(name)) => name,
+        Some(UserKey::Id(_)) | None => typed.to_lowercase(),
+    }
 }
 
 /// What to look an account up by; `None` for text that can be neither a username nor an address.

@@ -15,6 +15,7 @@ pub mod environment;
 pub mod id;
 pub mod idempotency_key;
 pub mod login;
+pub mod login_throttle;
 pub mod metadata;
 pub mod page;
 pub mod payment_order;

@@ -38,7 +38,9 @@ pub(crate) struct LoginResponse<'a> {
 
 /// Logs in
 ///
-/// Begins a session. An unknown user and a wrong password are told apart by nothing.
+/// Begins a session. An unknown user and a wrong password are told apart by nothing. After too many wrong passwords for
+/// one name, or from one network, the next has to wait, whoever it is from: a 429, for at most 15 minutes. From a network
+/// that has logged the merchant in within 30 days, wrong passwords are counted apart.
 #[utoipa::path(
     post, path = "/api/auth/login", operation_id = "login", tag = "session",
     request_body = LoginRequest,
@@ -69,7 +71,10 @@ impl FromFields for Credentials {
 }
 
 impl From<LoginRejection> for ApiError {
-    fn from(_: LoginRejection) -> Self {
-        Self::InvalidCredentials
+    fn from(rejection: LoginRejection) -> Self {
+        match rejection {
+            LoginRejection::WrongCredentials => Self::InvalidCredentials,
+            LoginRejection::Throttled(throttled) => Self::RateLimited { retry_after: throttled.retry_after },
+        }
     }
 }

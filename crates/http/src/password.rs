@@ -33,7 +33,8 @@ pub(crate) struct PasswordChangeRequest {
 
 /// Changes the password
 ///
-/// Ends every other session at once, their access tokens included. API keys live on.
+/// Ends every other session at once, their access tokens included. API keys live on. After too many wrong current
+/// passwords the next has to wait: a 429, for at most 15 minutes.
 #[utoipa::path(
     post, path = "/api/auth/password", operation_id = "changePassword", tag = "account",
     request_body = PasswordChangeRequest,
@@ -75,6 +76,9 @@ impl From<ChangePasswordRejection> for ApiError {
             ChangePasswordRejection::LoginRequired => Self::LoginRequired,
             ChangePasswordRejection::WrongCurrentPassword => {
                 Self::field("current_password", "is not the present password")
+            }
+            ChangePasswordRejection::Throttled(throttled) => {
+                Self::RateLimited { retry_after: throttled.retry_after }
             }
             ChangePasswordRejection::WeakPassword(advice) => weak_password("new_password", advice),
         }

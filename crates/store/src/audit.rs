@@ -121,6 +121,19 @@ impl Store {
         writing!(self, |conn| conn.record(event).await)
     }
 
+    /// Records events that happened together.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they were not, or perhaps not, recorded.
+    pub async fn record_audit_events(&self, events: Vec<AuditEvent>) -> Result<(), StoreError> {
+        writing!(self, |conn| {
+            for event in events {
+                conn.record(event).await?;
+            }
+            Ok(())
+        })
+    }
+
     /// A user's newest events, newest first; everyone's when `user` is absent.
     ///
     /// # Errors

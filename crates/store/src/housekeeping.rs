@@ -25,6 +25,8 @@ const DELIVERIES_KEPT: Duration = Duration::from_secs(90 * 86_400);
 const ENDPOINTS_KEPT: Duration = Duration::from_secs(3600);
 /// Answers stay an hour longer than they count, for the sake of replicas whose clocks are behind.
 const ANSWERS_KEPT: Duration = ANSWER_KEPT.saturating_add(Duration::from_secs(3600));
+/// Counters stay five minutes longer than they count, for the sake of replicas whose clocks are behind.
+const ATTEMPTS_KEPT: Duration = Duration::from_secs(300);
 
 /// What was cleared away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Cleared {
     pub revocations: usize,
     /// Audit events that are older than they are kept.
     pub audit_events: usize,
+    /// Counters of login attempts that count nothing any more.
+    pub login_attempts: usize,
     /// Answers of requests that may no longer be sent again.
     pub idempotency_answers: usize,
     /// Deliveries that ended, with their attempts, and those of deleted endpoints.
@@ -55,6 +59,7 @@ impl Cleared {
             + self.api_keys
             + self.revocations
             + self.audit_events
+            + self.login_attempts
             + self.idempotency_answers
             + self.deliveries
             + self.events
@@ -82,6 +87,15 @@ const CLEAR_ANSWERS: Dialects = Dialects {
                SELECT ctid FROM idempotency_answers WHERE created_at < ? LIMIT ? FOR UPDATE SKIP LOCKED))",
 };
 
+/// What somebody is counting by at this moment is left alone: whoever takes several counters takes them in order, and
+/// this does not.
+const CLEAR_ATTEMPTS: Dialects = Dialects {
+    sqlite: "DELETE FROM login_attempts WHERE rowid IN \
+             (SELECT rowid FROM login_attempts WHERE forget_after < ? LIMIT ?)",
+    postgres: "DELETE FROM login_attempts WHERE ctid = ANY(ARRAY( \
+               SELECT ctid FROM login_attempts WHERE forget_after < ? LIMIT ? FOR UPDATE SKIP LOCKED))",
+};
+
 impl Store {
     /// Clears away one piece of each table; call again while [`Cleared::total`] is not zero.
     ///
@@ -102,10 +116,18 @@ impl Store {
             api_keys: self.clear_api_keys(now).await?,
             revocations: clear_piece!(self, revocations, i64, revocations::forget_after.lt(At(now))),
             audit_events: clear_piece!(self, audit_events, i64, audit_events::occurred_at.lt(audit_over)),
+            login_attempts: self.clear_attempts(now).await?,
             idempotency_answers: self.clear_answers(now).await?,
             deliveries,
             events: self.clear_events(now).await?,
             endpoints: self.clear_endpoints(now).await?,
+        })
+    }
+
+    async fn clear_attempts(&self, now: Timestamp) -> Result<usize, StoreError> {
+        writing!(self, |conn| {
+            let clear = conn.statement(CLEAR_ATTEMPTS).moment(now.before(ATTEMPTS_KEPT)).number(PIECE);
+            Ok(clear.execute(conn).await?)
         })
     }
 

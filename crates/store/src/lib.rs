@@ -21,6 +21,7 @@ mod error;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod installation;
+pub mod login_throttle;
 mod moment;
 pub mod payment_order;
 mod pieces;

@@ -113,6 +113,19 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::moment::Moment;
 
+    login_attempts (key) {
+        key -> Text,
+        restored_at -> Moment,
+        last_at -> Moment,
+        known_until -> Nullable<Moment>,
+        forget_after -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
     payment_orders (id) {
         id -> Text,
         user_id -> BigInt,

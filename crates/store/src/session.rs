@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::audit::{AuditEvent, AuditQueries};
+use crate::login_throttle::{AttemptSettlement, LoginThrottleQueries};
 use crate::moment::{At, at};
 use crate::pieces::in_pieces;
 use crate::revocation::{Revocation, RevocationQueries, Revoked};
@@ -27,6 +28,8 @@ pub struct VerifiedLogin {
     pub verified: SecretString,
     /// The same password hashed at today's cost, when that one was made at another.
     pub rehashed: Option<SecretString>,
+    /// What becomes of the attempt that was counted before.
+    pub attempt: AttemptSettlement,
 }
 
 /// That an access token with this refresh counter was presented.
@@ -253,8 +256,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when it was not, or perhaps not, written.
     pub async fn insert_session(&self, login: VerifiedLogin, audit: AuditEvent) -> Result<bool, StoreError> {
-        let VerifiedLogin { session, verified, rehashed } = login;
-        let user = session.user_id.0;
+        let VerifiedLogin { session, verified, rehashed, attempt } = login;
+        let (user, now) = (session.user_id.0, session.created_at);
         let row = SessionRow::from(session);
         writing!(self, |conn| {
             let hash = rehashed.as_ref().unwrap_or(&verified).expose_secret().to_owned();
@@ -272,6 +275,7 @@ impl Store {
             }
             diesel::insert_into(sessions::table).values(row).execute(conn).await?;
             conn.record(audit).await?;
+            conn.settle_attempt(attempt, now).await?;
             Ok(true)
         })
     }

@@ -1,11 +1,11 @@
 //! The auth core on a test database, with a test clock and cheap password hashes.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use cryptopay_auth::hasher::{HasherConfig, ScryptCost};
 use cryptopay_auth::{
-    Auth, AuthConfig, KeySources, LoggedIn, LoginCommand, Principal, RegisterCommand, RequestContext,
+    Auth, AuthConfig, KeySources, LoggedIn, LoginCommand, LoginThrottle, Principal, RegisterCommand,
+    RequestContext,
 };
 use cryptopay_domain::{ClientAddress, DisplayName, EmailAddress, Environment, User, Username};
 use ring::rand::SystemRandom;
@@ -117,6 +117,12 @@ pub fn test_config() -> AuthConfig {
     config
 }
 
+/// The same without the login throttle: for tests of many logins at once.
+#[must_use]
+pub fn unthrottled_config() -> AuthConfig {
+    AuthConfig { login_throttle: LoginThrottle::Off, ..test_config() }
+}
+
 /// A login as somebody types it.
 #[must_use]
 pub fn login_command(username: &str, password: &str) -> LoginCommand {
@@ -126,8 +132,14 @@ pub fn login_command(username: &str, password: &str) -> LoginCommand {
 /// A request from 192.0.2.7.
 #[must_use]
 pub fn context() -> RequestContext {
+    context_from("192.0.2.7")
+}
+
+/// A request from this address.
+#[must_use]
+pub fn context_from(address: &str) -> RequestContext {
     RequestContext {
-        client: ClientAddress::from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
+        client: ClientAddress::new(address.parse().expect("an address")),
         user_agent: Some("test/1.0".to_owned()),
         request_id: "test-request".to_owned(),
     }

@@ -18,7 +18,9 @@ pub mod redis;
 pub mod server;
 
 pub use app::{Answer, Call, TestApp};
-pub use auth::{OTHER_PASSWORD, PASSWORD, TestAuth, context, login_command, test_config};
+pub use auth::{
+    OTHER_PASSWORD, PASSWORD, TestAuth, context, context_from, login_command, test_config, unthrottled_config,
+};
 pub use client::{client, client_trusting};
 pub use clock::TestClock;
 pub use database::{Backend, TestDatabase};

@@ -9,8 +9,8 @@ use pasetors::keys::SymmetricKey;
 use pasetors::paserk::Id;
 use pasetors::version4::V4;
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
-use ring::hkdf;
 use ring::rand::SecureRandom;
+use ring::{hkdf, hmac};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
@@ -24,6 +24,8 @@ const KEY_BYTES: usize = 32;
 /// PASERK knows a `k4.local` key as one of PASETO's own; what seals here is derived from it and keeps apart from any
 /// such use (RFC 5869, section 3.2).
 const SEALING_INFO: &[u8] = b"cryptopay sealed secrets aes-256-gcm v1";
+/// The same for the key of keyed hashes.
+const HASHING_INFO: &[u8] = b"cryptopay login attempt counters hmac-sha256 v1";
 /// What every identifier begins with.
 const ID_HEADER: &str = "k4.lid.";
 /// Bytes of an identifier that a sealed secret carries: twelve characters of it.
@@ -38,6 +40,7 @@ pub struct EncryptionKey(Arc<Parts>);
 struct Parts {
     secret: Zeroizing<[u8; KEY_BYTES]>,
     sealing: LessSafeKey,
+    hashing: hmac::Key,
     id: EncryptionKeyId,
     short_id: ShortKeyId,
 }
@@ -109,6 +112,10 @@ impl EncryptionKey {
         &self.0.sealing
     }
 
+    pub(crate) fn hashing(&self) -> &hmac::Key {
+        &self.0.hashing
+    }
+
     fn from_secret(secret: Zeroizing<[u8; KEY_BYTES]>) -> Result<Self, EncryptionKeyError> {
         if secret.iter().all(|byte| *byte == 0) {
             return Err(EncryptionKeyError::ZeroKey);
@@ -118,10 +125,12 @@ impl EncryptionKey {
         let hash = id.strip_prefix(ID_HEADER).and_then(|id| BASE64_URL_SAFE_NO_PAD.decode(id).ok());
         let short_id = hash.as_deref().and_then(<[u8]>::first_chunk).ok_or(EncryptionKeyError::Format)?;
         let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret.as_slice());
+        // Neither fails for a key of constant length.
         let sealing = pseudorandom.expand(&[SEALING_INFO], &AES_256_GCM);
+        let hashing = pseudorandom.expand(&[HASHING_INFO], hmac::HMAC_SHA256);
         Ok(Self(Arc::new(Parts {
-            // Fails for no key of constant length.
             sealing: LessSafeKey::new(UnboundKey::from(sealing.map_err(|_| EncryptionKeyError::Format)?)),
+            hashing: hashing.map_err(|_| EncryptionKeyError::Format)?.into(),
             short_id: ShortKeyId(*short_id),
             id: EncryptionKeyId(id.into()),
             secret,

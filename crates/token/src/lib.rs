@@ -44,6 +44,7 @@
 
 pub mod access_token;
 pub mod api_key;
+pub mod attempt_subject;
 mod base62;
 pub mod credential_hash;
 pub mod encryption_key;
@@ -57,6 +58,7 @@ pub use access_token::{
     AccessClaims, AccessToken, AccessTokenError, IssueError, TokenContext, VerifiedAccessToken,
 };
 pub use api_key::{ApiKey, ApiKeyError, ApiKeyRef};
+pub use attempt_subject::AttemptSubject;
 pub use credential_hash::{ApiKeyHash, TokenHash};
 pub use encryption_key::{EncryptionKey, EncryptionKeyError, EncryptionKeyId, ShortKeyId};
 pub use encryption_ring::{EncryptionRing, EncryptionRingError, OpenError};

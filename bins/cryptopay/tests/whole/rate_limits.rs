@@ -46,7 +46,26 @@ async fn off_is_said_in_the_log_and_limits_nothing() {
         let answer = server.get(VERIFY, "").await;
         assert_eq!((answer.verdict().as_str(), answer.header("ratelimit")), (REFUSED, None));
     }
+    assert_eq!(wrong_passwords(&server, 12).await, ["401 INVALID_CREDENTIALS"; 12]);
     assert!(server.log().contains("nothing is limited"), "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_wrong_passwords_make_the_next_one_wait() {
+    let server = limited().await.serve().await;
+    // Here real time passes, on a machine that may be busy: the eighteenth would have to wait for two minutes.
+    let verdicts = wrong_passwords(&server, 18).await;
+    assert_eq!(verdicts[..10], ["401 INVALID_CREDENTIALS"; 10]);
+    assert!(verdicts[10..].iter().any(|verdict| verdict == LIMITED), "{verdicts:?}");
+}
+
+async fn wrong_passwords(server: &cryptopay_testkit::Server, count: usize) -> Vec<String> {
+    let mut verdicts = Vec::new();
+    for _ in 0..count {
+        let body = json!({"username": "nobody", "password": "guessed"});
+        verdicts.push(server.post("/api/auth/login", "", &body).await.verdict());
+    }
+    verdicts
 }
 
 #[tokio::test(flavor = "multi_thread")]

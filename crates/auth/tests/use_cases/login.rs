@@ -5,7 +5,8 @@ use cryptopay_auth::operator::AccountState;
 use cryptopay_auth::{ChangePasswordCommand, LoginRejection};
 use cryptopay_domain::Username;
 use cryptopay_testkit::{
-    Backend, OTHER_PASSWORD, PASSWORD, TestAuth, context, login_command, on_both_databases, test_config,
+    Backend, OTHER_PASSWORD, PASSWORD, TestAuth, context, login_command, on_both_databases,
+    unthrottled_config,
 };
 use secrecy::SecretString;
 use tokio::task::JoinSet;
@@ -58,7 +59,7 @@ async fn refused(backend: Backend) {
     ] {
         let (hashes, records) = (test.auth.hash_runs(), audit_of(&test, None).await.len());
         let outcome = test.auth.login(login_command(username, password), &context()).await;
-        assert_eq!(rejection(outcome), LoginRejection, "{username:.40}");
+        assert_eq!(rejection(outcome), LoginRejection::WrongCredentials, "{username:.40}");
         assert_eq!(test.auth.hash_runs(), hashes + 1, "{username:.40}");
         let recorded = audit_of(&test, None).await.split_off(records);
         let [record] = recorded.as_slice() else { panic!("{recorded:?}") };
@@ -79,7 +80,7 @@ async fn rehash(backend: Backend) {
 }
 
 async fn parallel_rehash(backend: Backend) {
-    let test = TestAuth::start(backend).await;
+    let test = TestAuth::start_with(backend, unthrottled_config()).await;
     test.register("alice").await;
     let dearer = at_another_cost(&test).await;
     let mut logins = JoinSet::new();
@@ -94,13 +95,13 @@ async fn parallel_rehash(backend: Backend) {
 }
 
 async fn at_another_cost(test: &TestAuth) -> cryptopay_auth::Auth {
-    let mut config = test_config();
+    let mut config = test.auth.config().clone();
     config.hasher.cost = ScryptCost { log_n: 5, r: 8, p: 1 };
     test.replica_with(config).await
 }
 
 async fn against_password_change(backend: Backend) {
-    let test = TestAuth::start(backend).await;
+    let test = TestAuth::start_with(backend, unthrottled_config()).await;
     let principal = test.principal("alice").await;
     let logins = logins_during(&test, {
         let auth = test.auth.clone();
@@ -121,7 +122,7 @@ async fn against_password_change(backend: Backend) {
 }
 
 async fn against_disabling(backend: Backend) {
-    let test = TestAuth::start(backend).await;
+    let test = TestAuth::start_with(backend, unthrottled_config()).await;
     test.register("alice").await;
     let logins = logins_during(&test, {
         let auth = test.auth.clone();

@@ -14,6 +14,8 @@ mod audit;
 mod authenticate;
 mod encryption_key;
 mod login;
+mod login_throttle;
+mod login_throttle_owner;
 mod operator;
 mod password_change;
 mod refresh;

@@ -3,6 +3,7 @@
 use cryptopay_auth::hasher::ScryptCost;
 use cryptopay_auth::operator::AccountState;
 use cryptopay_auth::{Auth, ChangePasswordCommand, ChangePasswordRejection, Outcome, Principal};
+use cryptopay_domain::login_throttle::Throttled;
 use cryptopay_domain::{Permission, Username};
 use cryptopay_testkit::{
     Backend, OTHER_PASSWORD, PASSWORD, TestAuth, context, login_command, on_both_databases, test_config,
@@ -11,7 +12,7 @@ use secrecy::SecretString;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-use crate::support::{audit_of, is_accepted, make_key, principal_of, rejection};
+use crate::support::{SECOND, audit_of, is_accepted, make_key, principal_of, rejection};
 
 on_both_databases! {
     a_new_password_replaces_the_old_one_and_ends_every_other_session => replaces;
@@ -19,6 +20,8 @@ on_both_databases! {
     a_weak_new_password_is_refused_with_advice => weak;
     only_a_live_login_changes_the_password => login_only;
     of_parallel_changes_one_is_made => parallel;
+    the_current_password_is_guessed_slowly_whatever_the_session => guessing;
+    right_passwords_are_changed_as_often_as_wanted => often;
     a_change_goes_through_while_a_login_hashes_the_password_anew => against_rehash;
 }
 
@@ -120,6 +123,56 @@ async fn parallel(backend: Backend) {
     // By then the current password is another one.
     for outcome in refused {
         assert_eq!(rejection(outcome), ChangePasswordRejection::WrongCurrentPassword);
+    }
+}
+
+async fn guessing(backend: Backend) {
+    let test = TestAuth::start(backend).await;
+    let alice = test.principal("alice").await;
+    let other = principal_of(&test.auth, test.login("alice").await.access.expose()).await;
+    let bob = test.principal("bob").await;
+    let replica = test.replica().await;
+    let throttled = |seconds| ChangePasswordRejection::Throttled(Throttled { retry_after: seconds * SECOND });
+    for number in 0..10 {
+        let (auth, thief) = if number % 2 == 0 { (&test.auth, &alice) } else { (&replica, &other) };
+        let outcome = change(auth, thief, "guessed", OTHER_PASSWORD).await;
+        assert_eq!(rejection(outcome), ChangePasswordRejection::WrongCurrentPassword);
+    }
+    let records = audit_of(&test, Some(alice.user_id)).await;
+    let last = records.last().unwrap();
+    assert_eq!(
+        (last.event.as_str(), last.subject.as_deref()),
+        ("password.throttled", Some("password_change"))
+    );
+    for (auth, thief) in [(&test.auth, &alice), (&replica, &other)] {
+        // The right one is not looked at either, and nothing more is recorded.
+        let hashes = auth.hash_runs();
+        assert_eq!(rejection(change(auth, thief, PASSWORD, OTHER_PASSWORD).await), throttled(1));
+        assert_eq!(auth.hash_runs(), hashes);
+    }
+    assert_eq!(audit_of(&test, Some(alice.user_id)).await.len(), records.len());
+    // Logging in is another matter, and so is another merchant.
+    for _ in 0..20 {
+        rejection(test.auth.login(login_command("alice", "guessed"), &context()).await);
+    }
+    change(&test.auth, &bob, PASSWORD, OTHER_PASSWORD).await.unwrap();
+    test.clock.advance(SECOND);
+    let wrong = change(&test.auth, &other, "guessed", OTHER_PASSWORD).await;
+    assert_eq!(rejection(wrong), ChangePasswordRejection::WrongCurrentPassword);
+    assert_eq!(rejection(change(&test.auth, &alice, PASSWORD, OTHER_PASSWORD).await), throttled(2));
+    test.clock.advance(2 * SECOND);
+    change(&test.auth, &alice, PASSWORD, OTHER_PASSWORD).await.unwrap();
+}
+
+async fn often(backend: Backend) {
+    let test = TestAuth::start(backend).await;
+    let alice = test.principal("alice").await;
+    for _ in 0..15 {
+        change(&test.auth, &alice, PASSWORD, OTHER_PASSWORD).await.unwrap();
+        // What is wrong with the new one makes the current one no guess.
+        let outcome = change(&test.auth, &alice, OTHER_PASSWORD, "weak").await;
+        assert!(matches!(rejection(outcome), ChangePasswordRejection::WeakPassword(_)));
+        change(&test.auth, &alice, OTHER_PASSWORD, PASSWORD).await.unwrap();
     }
 }
 

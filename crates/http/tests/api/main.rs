@@ -11,6 +11,7 @@ mod bad_fields;
 mod connections;
 mod envelope;
 mod login;
+mod login_throttle;
 mod objects;
 mod operations;
 mod pages;

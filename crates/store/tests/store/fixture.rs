@@ -13,6 +13,7 @@ use cryptopay_domain::{
 use cryptopay_store::api_key::{ApiKeyFacts, ApiKeyPlan, ApiKeyWrite, KeyActor};
 use cryptopay_store::audit::AuditEvent;
 use cryptopay_store::installation::Installation;
+use cryptopay_store::login_throttle::AttemptSettlement;
 use cryptopay_store::session::VerifiedLogin;
 use cryptopay_store::user::{InsertUserOutcome, NewUser};
 use cryptopay_store::{DatabaseUrl, Store, StoreError};
@@ -155,7 +156,12 @@ pub(crate) fn new_session(user: UserId) -> Session {
 }
 
 pub(crate) fn verified(session: Session) -> VerifiedLogin {
-    VerifiedLogin { session, verified: SecretString::from(HASH), rehashed: None }
+    VerifiedLogin {
+        session,
+        verified: SecretString::from(HASH),
+        rehashed: None,
+        attempt: AttemptSettlement::default(),
+    }
 }
 
 /// Begins a session and gives its identifier.

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use cryptopay_domain::api_key::ApiKey;
+use cryptopay_domain::login_throttle::{AttemptKind, CounterKey};
 use cryptopay_store::Store;
 use cryptopay_store::api_key::KeyActor;
 use cryptopay_store::audit::AuditEvent;
 use cryptopay_store::housekeeping::Cleared;
+use cryptopay_store::login_throttle::AttemptSettlement;
 use cryptopay_store::session::EndSessions;
 use cryptopay_testkit::{Backend, on_both_databases};
 
@@ -14,6 +16,7 @@ use crate::fixture::{ACCESS_TTL, Fixture, at, audit, login, new_key, put_key, re
 
 on_both_databases! {
     what_is_over_is_cleared_away_at_its_time_and_nothing_else => table;
+    counters_of_attempts_are_cleared_away_when_they_count_nothing => attempts;
     more_than_one_piece_is_cleared_in_several_goes => pieces;
     a_cleared_key_leaves_those_under_it_to_the_key_above_it => cleared_maker;
 }
@@ -63,6 +66,31 @@ async fn table(backend: Backend) {
         assert_eq!(cleared, expected, "at {now} s");
     }
     assert!(store.find_user(alice).await.unwrap().is_some());
+}
+
+async fn attempts(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let key = |number| CounterKey([number; 16]);
+    // One attempt is forgiven after a quarter of an hour, a network after two minutes; one is known for a day.
+    store.reserve_attempt(vec![(key(1), AttemptKind::Account)], at(0)).await.unwrap().unwrap();
+    store.reserve_attempt(vec![(key(2), AttemptKind::Network)], at(0)).await.unwrap().unwrap();
+    store.reserve_attempt(vec![(key(3), AttemptKind::KnownNetwork)], at(0)).await.unwrap().unwrap();
+    let refund = vec![(key(3), AttemptKind::KnownNetwork)];
+    let settlement = AttemptSettlement { refund, known: Some((vec![key(3), key(4)], at(DAY))) };
+    store.settle_attempt(settlement, at(0)).await.unwrap();
+    for (now, expected) in [
+        (120 + 300, 0),
+        (121 + 300, 1),
+        (900 + 300, 0),
+        (901 + 300, 1),
+        (DAY + 300, 0),
+        (DAY + 301, 2),
+        (4000 * DAY, 0),
+    ] {
+        let cleared = store.clear_away(at(now), AUDIT_KEPT).await.unwrap();
+        assert_eq!(cleared.login_attempts, expected, "at {now} s");
+    }
 }
 
 async fn pieces(backend: Backend) {

@@ -19,6 +19,7 @@ mod group_commit;
 mod housekeeping;
 mod idempotency;
 mod installation;
+mod login_throttle;
 mod migrations;
 mod outbox;
 mod pagination;

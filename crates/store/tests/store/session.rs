@@ -3,6 +3,7 @@
 use cryptopay_domain::session::RefreshPolicy;
 use cryptopay_domain::{Session, SessionId};
 use cryptopay_store::Store;
+use cryptopay_store::login_throttle::AttemptSettlement;
 use cryptopay_store::session::{EndSessions, SessionRotation, SessionSighting, VerifiedLogin};
 use cryptopay_store::user::{PasswordChange, UserKey};
 use cryptopay_testkit::{Backend, on_both_databases};
@@ -122,6 +123,7 @@ async fn rehash(backend: Backend) {
         session: new_session(alice),
         verified: SecretString::from(verified),
         rehashed: Some(SecretString::from("$scrypt$stronger")),
+        attempt: AttemptSettlement::default(),
     };
     assert!(!store.insert_session(rehashing("$scrypt$older"), audit("login")).await.unwrap());
     let hash = async || {
