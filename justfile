@@ -43,6 +43,15 @@ ci: lint docs test
 build *ARGS:
     RUSTFLAGS="${RUSTFLAGS:--C target-cpu=native}" cargo build --release -p cryptopay "$@"
 
+# Try the server against its own OpenAPI document with Schemathesis, every check on: some four minutes
+schemathesis *ARGS: setup
+    @scripts/schemathesis "$@"
+
+# Fuzz everything that strangers' bytes come through, each target for so many seconds: `just fuzz`, `just fuzz 30 cursor`
+fuzz SECONDS="600" *TARGETS:
+    @command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+    @scripts/fuzz "$@"
+
 # Measure the release build for this processor against its bars, PostgreSQL included, every commit on the disk
 bench *ARGS: setup
     RUSTFLAGS="${RUSTFLAGS:--C target-cpu=native}" WITH_POSTGRES_DURABLE=1 \

@@ -1,6 +1,6 @@
 //! The options and their environment variables: `cryptopay serve --help` is the reference.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -99,9 +99,8 @@ pub(crate) struct Options {
           value_parser = clap::value_parser!(u64).range(1..=36_500))]
     pub(crate) audit_days: u64,
 
-    /// Proxies whose X-Forwarded-For or Forwarded is believed, as CIDR, comma-separated.
-    #[arg(long, global = true, env = "CRYPTOPAY_TRUSTED_PROXIES", value_delimiter = ',',
-          value_parser = trimmed::<IpNet>)]
+    /// Proxies whose X-Forwarded-For or Forwarded is believed: addresses or networks in CIDR, comma-separated.
+    #[arg(long, global = true, env = "CRYPTOPAY_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
     pub(crate) trusted_proxies: Vec<IpNet>,
 
     /// Origins whose pages may call the API from a browser, comma-separated.
@@ -117,6 +116,11 @@ pub(crate) struct Options {
     /// The PEM file with the certificate's private key.
     #[arg(long, global = true, env = "CRYPTOPAY_TLS_KEY_FILE")]
     pub(crate) tls_key_file: Option<PathBuf>,
+
+    /// Connections that may be open in all; each takes a file, so `ulimit -n` has to be well above.
+    #[arg(long, global = true, env = "CRYPTOPAY_CONNECTIONS", default_value_t = 16_384,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections: u32,
 
     /// Connections that one client (an IPv4 address or an IPv6 /64) may hold open. Trusted proxies may hold any
     /// number.
@@ -176,6 +180,15 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// A network as `10.0.0.0/8`, or a single address as `127.0.0.1`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address
+        .or_else(|_| text.parse())
+        .map_err(|_| "neither an address, such as 127.0.0.1, nor a network, such as 10.0.0.0/8".to_owned())
 }
 
 /// An item of a list, with or without blanks after the commas.

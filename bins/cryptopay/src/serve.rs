@@ -31,12 +31,33 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     telemetry::for_server(options)?;
     let settings = Settings::from_options(options)?;
     // Each delivery under way is a connection, and so is each client.
-    raise_open_file_limit();
+    let open_files = raise_open_file_limit();
+    let connections = connections_within(options.connections, open_files);
     let (runtime, delivering) = (start::runtime()?, start::delivery_runtime()?);
-    runtime.block_on(serve(options, settings, delivering.handle()))
+    runtime.block_on(serve(options, connections, settings, delivering.handle()))
 }
 
-async fn serve(options: &Options, settings: Settings, delivering: &Handle) -> anyhow::Result<()> {
+/// At most `wanted` connections of clients, and a quarter of the files for all else: without them nothing could be read
+/// from the database any more, and no webhook be sent.
+fn connections_within(wanted: u32, open_files: Option<u64>) -> usize {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let room = open_files.map_or(usize::MAX, |files| usize::try_from(files / 4 * 3).unwrap_or(usize::MAX));
+    if room < wanted {
+        tracing::warn!(
+            connections = room,
+            wanted,
+            "the limit of open files has no room for CRYPTOPAY_CONNECTIONS; raise `ulimit -Hn`"
+        );
+    }
+    wanted.min(room).max(1)
+}
+
+async fn serve(
+    options: &Options,
+    connections: usize,
+    settings: Settings,
+    delivering: &Handle,
+) -> anyhow::Result<()> {
     let (database, tls) = (settings.database.clone(), settings.tls.clone());
     let limiter = rate_limits::limiter(&options.limits, settings.redis.clone());
     let auth = start::start(settings, &options.data_dir).await?;
@@ -50,6 +71,7 @@ async fn serve(options: &Options, settings: Settings, delivering: &Handle) -> an
     let config = HttpConfig { rate_limiter: limiter, ..http_config(options)? };
     let connections = ServerConfig {
         tls: tls.clone(),
+        connections,
         connections_per_client: options.connections_per_client.try_into().unwrap_or(usize::MAX),
         workers: options.workers.map(usize::from),
         ..ServerConfig::default()
@@ -152,4 +174,21 @@ fn greet(auth: &Auth, scheme: &str, address: SocketAddr, database: &DatabaseUrl)
 ",
         version = env!("CARGO_PKG_VERSION"),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_a_quarter_of_the_files_to_everything_else() {
+        for (wanted, open_files, expected) in [
+            (16_384, None, 16_384),
+            (16_384, Some(65_536), 16_384),
+            (16_384, Some(4096), 3072),
+            (1, Some(0), 1),
+        ] {
+            assert_eq!(connections_within(wanted, open_files), expected, "{wanted} of {open_files:?}");
+        }
+    }
 }

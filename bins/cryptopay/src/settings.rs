@@ -124,6 +124,12 @@ fn unsafe_in_production(options: &Options) -> Vec<String> {
             options.listen
         ));
     }
+    for network in options.trusted_proxies.iter().filter(|network| network.prefix_len() == 0) {
+        wrong.push(format!(
+            "CRYPTOPAY_TRUSTED_PROXIES holds {network}, which is everybody: any client could claim any address; name \
+             your proxies"
+        ));
+    }
     if options.limits.rate_limits == Switch::Off {
         wrong.push("production limits requests: CRYPTOPAY_RATE_LIMITS=off is for load tests".to_owned());
     }

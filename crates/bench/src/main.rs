@@ -26,6 +26,7 @@ mod options;
 mod population;
 mod process_tree;
 mod receiver;
+mod redis;
 mod report;
 mod sample;
 mod scenario;

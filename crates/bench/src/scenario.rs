@@ -4,8 +4,10 @@ mod delivery;
 mod first_sight;
 mod footprint;
 mod hanging_endpoints;
+mod idle_connections;
 mod login;
 mod order_creation;
+mod rate_limits;
 mod refresh;
 mod verify;
 mod verify_under_logins;
@@ -34,6 +36,12 @@ pub(crate) enum Scenario {
     Login,
     /// `verify` while logins wait.
     VerifyUnderLogins,
+    /// `verify` beside idle connections and slow-loris clients.
+    IdleConnections,
+    /// What rate limits cost a `verify`, in process and with Redis.
+    RateLimits,
+    /// The memory of rate limits.
+    RateLimitMemory,
     /// Memory, and the time from start to the first answer.
     Footprint,
     /// A million users and keys against a thousand, on SQLite.
@@ -71,6 +79,9 @@ impl Scenario {
             Self::Refresh => refresh::measure(bench).await,
             Self::Login => login::measure(bench).await,
             Self::VerifyUnderLogins => verify_under_logins::measure(bench).await,
+            Self::IdleConnections => idle_connections::measure(bench).await,
+            Self::RateLimits => rate_limits::measure_time(bench).await,
+            Self::RateLimitMemory => rate_limits::measure_memory(bench).await,
             Self::Footprint => footprint::measure(bench).await,
             Self::VolumeSqlite => volume::measure(bench, Backend::Sqlite).await,
             Self::VolumePostgres => volume::measure(bench, Backend::Postgres).await,

@@ -30,12 +30,24 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `cryptopay serve`, built at `program`, with its data and its log in `directory`, without rate
-    /// limits, and ready to deliver webhooks to this machine; its database is SQLite there unless `database` is another one. Waits until `first` is answered
-    /// with 200.
+    /// limits, and ready to deliver webhooks to this machine; its database is SQLite there unless `database` is
+    /// another one. Waits until `first` is answered with 200.
     pub(crate) async fn start(
         program: &Path,
         directory: &Path,
         database: Option<&str>,
+        first: &[u8],
+    ) -> Result<Self> {
+        let settings = [("CRYPTOPAY_RATE_LIMITS", "off"), ("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "true")];
+        Self::start_with(program, directory, database, &settings, first).await
+    }
+
+    /// The same with these settings, and the defaults of all others.
+    pub(crate) async fn start_with(
+        program: &Path,
+        directory: &Path,
+        database: Option<&str>,
+        settings: &[(&str, &str)],
         first: &[u8],
     ) -> Result<Self> {
         let address = free_address()?;
@@ -49,8 +61,7 @@ impl Server {
             .arg("serve")
             .env("CRYPTOPAY_LISTEN", address.to_string())
             .env("CRYPTOPAY_DATA_DIR", directory)
-            .env("CRYPTOPAY_RATE_LIMITS", "off")
-            .env("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "true")
+            .envs(settings.iter().copied())
             .envs(database.map(|url| ("CRYPTOPAY_DATABASE_URL", url)));
         Self::spawn(command, &directory.join("server.log"), address, first).await
     }
@@ -152,7 +163,8 @@ pub(crate) fn readiness() -> Vec<u8> {
     b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// An address on loopback that nobody listens on.
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 

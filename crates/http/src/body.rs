@@ -282,4 +282,19 @@ mod tests {
         let announced = post().insert_header(("content-length", "999999999999"));
         assert_eq!(read_body(announced).await, Err(ApiError::PayloadTooLarge));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_dribbles_is_given_up_after_half_a_minute() {
+        let dribbling = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            Some((Ok(actix_web::web::Bytes::from_static(b" ")), ()))
+        });
+        let dribbling: actix_http::BoxedPayloadStream = Box::pin(dribbling);
+        let mut payload = Payload::from(dribbling);
+        let request = TestRequest::post().insert_header(("content-type", "application/json"));
+        let began = tokio::time::Instant::now();
+        let body = read(request.to_http_request().headers(), &mut payload).await;
+        assert!(matches!(body, Err(ApiError::InvalidJson(_))));
+        assert_eq!(began.elapsed(), MAX_TRANSFER);
+    }
 }

@@ -1,4 +1,4 @@
-//! How many connections one client may hold open, so that nobody holds all of them.
+//! How many connections may be open, and how many of them one client may hold, so that nobody holds all of them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,13 +8,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cryptopay_domain::{ClientAddress, ClientNetwork};
 use ipnet::IpNet;
 
-/// Counts the open connections of each client: an IPv4 address or an IPv6 /64.
+/// Counts the open connections, and those of each client: an IPv4 address or an IPv6 /64.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimit {
+    in_all: usize,
     per_client: usize,
-    /// Proxies carry everybody's requests.
+    /// Proxies carry everybody's requests: they are bound by the limit of all connections alone.
     exempt: Vec<IpNet>,
-    open: Mutex<HashMap<ClientNetwork, usize>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    in_all: usize,
+    by_client: HashMap<ClientNetwork, usize>,
+    /// Whether it has been told that there is no place left.
+    is_full: bool,
 }
 
 /// A connection's place, given back when it is dropped.
@@ -25,36 +34,48 @@ pub(crate) struct Place {
 }
 
 impl ConnectionLimit {
-    pub(crate) fn new(per_client: usize, exempt: Vec<IpNet>) -> Self {
-        Self { per_client, exempt, open: Mutex::default() }
+    pub(crate) fn new(in_all: usize, per_client: usize, exempt: Vec<IpNet>) -> Self {
+        Self { in_all, per_client, exempt, open: Mutex::default() }
     }
 
-    /// A place for a connection from `peer`, if it has one left.
+    /// A place for a connection from `peer`, if there is one left for it.
     pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let peer = ClientAddress::new(peer);
-        if self.exempt.iter().any(|network| network.contains(&peer.ip())) {
-            return Some(Place { limit: Arc::clone(self), client: None });
-        }
-        let client = peer.network();
+        let is_exempt = self.exempt.iter().any(|network| network.contains(&peer.ip()));
+        let client = (!is_exempt).then(|| peer.network());
         let mut open = self.open();
-        let count = open.entry(client).or_default();
-        if *count >= self.per_client {
+        if open.in_all >= self.in_all {
+            if !std::mem::replace(&mut open.is_full, true) {
+                tracing::warn!(connections = self.in_all, "no place is left: new connections are closed");
+            }
             return None;
         }
-        *count += 1;
-        Some(Place { limit: Arc::clone(self), client: Some(client) })
+        if let Some(client) = client {
+            let count = open.by_client.entry(client).or_default();
+            if *count >= self.per_client {
+                return None;
+            }
+            *count += 1;
+        }
+        open.in_all += 1;
+        Some(Place { limit: Arc::clone(self), client })
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<ClientNetwork, usize>> {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(client) = self.client else { return };
         let mut open = self.limit.open();
-        if let Entry::Occupied(mut count) = open.entry(client) {
+        open.in_all -= 1;
+        // Told again only after a tenth of the places were free: not with every connection that comes and goes.
+        if open.in_all <= self.limit.in_all / 10 * 9 {
+            open.is_full = false;
+        }
+        let Some(client) = self.client else { return };
+        if let Entry::Occupied(mut count) = open.by_client.entry(client) {
             *count.get_mut() -= 1;
             // What nobody holds any more takes no room.
             if *count.get() == 0 {
@@ -68,8 +89,11 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    /// Places in all, beside what the tests of one client need.
+    const IN_ALL: usize = 20;
+
     fn limit(per_client: usize) -> Arc<ConnectionLimit> {
-        Arc::new(ConnectionLimit::new(per_client, vec!["10.0.0.0/8".parse().unwrap()]))
+        Arc::new(ConnectionLimit::new(IN_ALL, per_client, vec!["10.0.0.0/8".parse().unwrap()]))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -100,13 +124,31 @@ mod tests {
         let limit = limit(1);
         let held: Vec<_> = (0..9).map(|_| limit.admit(address("10.1.2.3")).unwrap()).collect();
         assert_eq!(held.len(), 9);
-        assert!(limit.open().is_empty());
+        assert!(limit.open().by_client.is_empty());
+    }
+
+    #[test]
+    fn there_is_an_end_to_all_connections_whoever_holds_them() {
+        let limit = limit(2);
+        let clients = (0..IN_ALL).map(|number| match number % 2 {
+            0 => address("10.0.0.1"),
+            _ => IpAddr::from([192, 0, 2, u8::try_from(number).unwrap()]),
+        });
+        let mut held: Vec<_> = clients.map(|client| limit.admit(client).unwrap()).collect();
+        for client in ["10.0.0.1", "198.51.100.1", "2001:db8::1"] {
+            assert!(limit.admit(address(client)).is_none(), "{client}");
+        }
+        held.pop();
+        let again = limit.admit(address("198.51.100.1"));
+        assert!(again.is_some());
+        assert!(limit.admit(address("198.51.100.2")).is_none());
     }
 
     #[test]
     fn what_is_closed_is_forgotten() {
         let limit = limit(3);
         drop(limit.admit(address("192.0.2.1")));
-        assert!(limit.open().is_empty());
+        let open = limit.open();
+        assert!(open.by_client.is_empty() && open.in_all == 0);
     }
 }

@@ -34,6 +34,7 @@ mod config;
 mod connection_limit;
 mod cors;
 mod cursor;
+mod deadline_stream;
 mod delivery;
 mod docs;
 mod envelope;

@@ -47,6 +47,10 @@ impl<Io> RefusalStream<Io> {
     pub(crate) const fn new(io: Io, request_ids: RequestIds, place: Place) -> Self {
         Self { io, request_ids, replacement: None, _place: place }
     }
+
+    pub(crate) const fn get_ref(&self) -> &Io {
+        &self.io
+    }
 }
 
 impl<Io: AsyncWrite + Unpin> RefusalStream<Io> {
@@ -216,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn what_stands_before_it_is_kept_and_it_is_replaced_even_through_a_narrow_pipe() {
         let (near, mut far) = tokio::io::duplex(7);
-        let limit = Arc::new(ConnectionLimit::new(1, Vec::new()));
+        let limit = Arc::new(ConnectionLimit::new(1, 1, Vec::new()));
         let place = limit.admit("192.0.2.1".parse().unwrap()).unwrap();
         let mut stream = RefusalStream::new(near, RequestIds::new(1), place);
         let sent = format!("{OURS}{BARE}");

@@ -15,10 +15,12 @@ async fn installation() -> Installation {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_unsafe_in_production_is_named_at_once() {
-    let error = installation()
+    let unsafe_one = installation()
         .await
         .with("CRYPTOPAY_ENVIRONMENT", "production")
         .with("CRYPTOPAY_LISTEN", "0.0.0.0:0")
+        .with("CRYPTOPAY_TLS_KEY_FILE", "/nowhere/key.pem")
+        .with("CRYPTOPAY_TRUSTED_PROXIES", "127.0.0.1,::/0")
         .with("CRYPTOPAY_CORS_ORIGINS", "https://shop.example.com/path,https://good.example.com")
         .with("CRYPTOPAY_ACCESS_TTL", "3600")
         .with("CRYPTOPAY_REFRESH_TTL", "60")
@@ -27,12 +29,14 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         .with("CRYPTOPAY_ENCRYPTION_KEYS", "k4.local.hunter4")
         .with("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "true")
         .with("CRYPTOPAY_RATE_LIMITS", "off")
-        .with("CRYPTOPAY_REDIS_URL", "http://user:hunter5@localhost")
-        .run(&["serve"])
-        .await
-        .failure();
+        .with("CRYPTOPAY_REDIS_URL", "http://user:hunter5@localhost");
+    let error = unsafe_one.run(&["serve"]).await.failure();
+    let report = unsafe_one.run(&["doctor"]).await;
+    assert_eq!(report.status.code(), Some(1), "{report:?}");
     for part in [
         "CRYPTOPAY_PUBLIC_URL",
+        "CRYPTOPAY_TLS_KEY_FILE needs its certificate",
+        "CRYPTOPAY_TRUSTED_PROXIES holds ::/0",
         "--behind-proxy",
         "https://shop.example.com/path",
         "CRYPTOPAY_ACCESS_TTL (3600)",
@@ -44,8 +48,12 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         "CRYPTOPAY_REDIS_URL cannot be used",
     ] {
         assert!(error.contains(part), "{part} in {error}");
+        assert!(report.stdout.contains(part), "{part} in {report:?}");
     }
-    assert!(!error.contains("hunter") && !error.contains("good.example.com"), "{error}");
+    for told in [error, format!("{report:?}")] {
+        assert!(!told.contains("hunter") && !told.contains("good.example.com"), "{told}");
+    }
+    assert!(!unsafe_one.data_dir().join("cryptopay.db").exists(), "it was refused before anything was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +132,7 @@ async fn a_value_of_the_wrong_kind_is_quoted() {
         ("CRYPTOPAY_ACCESS_TTL", "0"),
         ("CRYPTOPAY_REFRESH_GRACE", "100000"),
         ("CRYPTOPAY_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("CRYPTOPAY_TRUSTED_PROXIES", "proxy.example.com"),
         ("CRYPTOPAY_LOG_FORMAT", "xml"),
         ("CRYPTOPAY_WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("CRYPTOPAY_LOG", "cryptopay=shout"),
@@ -179,7 +188,7 @@ async fn lifetimes_issuer_origins_and_proxies_are_what_the_variables_say() {
         .with("CRYPTOPAY_REFRESH_TTL", "1200")
         .with("CRYPTOPAY_REFRESH_GRACE", "0")
         .with("CRYPTOPAY_CORS_ORIGINS", "https://one.example.com, https://two.example.com")
-        .with("CRYPTOPAY_TRUSTED_PROXIES", "127.0.0.0/8, ::1/128")
+        .with("CRYPTOPAY_TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1, ::1")
         .serve()
         .await;
     assert!(installation.directory().join("elsewhere.db").exists());

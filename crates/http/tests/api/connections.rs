@@ -1,4 +1,4 @@
-//! Connections: what one client may hold.
+//! Connections: what one client may hold, and what all may.
 
 use cryptopay_http::{HttpConfig, ServerConfig};
 use cryptopay_testkit::{Backend, TestApp, TestAuth};
@@ -16,7 +16,7 @@ async fn is_answered(connection: &mut TcpStream) -> bool {
 }
 
 async fn app(config: HttpConfig) -> TestApp {
-    let server = ServerConfig { connections_per_client: 2, ..ServerConfig::default() };
+    let server = ServerConfig { connections_per_client: 2, connections: 10, ..ServerConfig::default() };
     TestApp::serve_with(TestAuth::start(Backend::Sqlite).await, config, server)
 }
 
@@ -43,7 +43,7 @@ async fn a_client_holds_no_more_connections_than_its_share_and_gets_its_places_b
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_holds_as_many_as_it_needs() {
+async fn a_trusted_proxy_holds_as_many_as_there_are() {
     let mut config = HttpConfig::new(7);
     config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     let app = app(config).await;
@@ -53,4 +53,7 @@ async fn a_trusted_proxy_holds_as_many_as_it_needs() {
         assert!(is_answered(&mut connection).await);
         held.push(connection);
     }
+
+    let mut one_more = TcpStream::connect(app.address()).await.unwrap();
+    assert!(!is_answered(&mut one_more).await, "there is an end to all of them");
 }

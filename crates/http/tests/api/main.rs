@@ -24,6 +24,7 @@ mod refusal_order;
 mod sandbox_error;
 mod scene;
 mod shared_rate_limits;
+mod slow_clients;
 mod tls;
 mod trouble;
 mod unread_bodies;
