@@ -23,6 +23,7 @@ pub mod api_key;
 mod audit;
 pub mod authenticate;
 pub mod background;
+pub mod browser_session;
 pub mod change_password;
 pub mod clock;
 pub mod config;
@@ -57,13 +58,14 @@ pub use api_key::{
 };
 pub use authenticate::AuthenticationRejection;
 pub use background::Background;
+pub use browser_session::{BrowserLogin, BrowserSession, NoBrowserSession};
 pub use change_password::{ChangePasswordCommand, ChangePasswordRejection};
 pub use clock::{Clock, SystemClock};
 pub use config::{AuthConfig, Change};
 pub use context::RequestContext;
 pub use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
 pub use cryptopay_token::{
-    AccessToken, ApiKey, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing, KeyStatus,
+    AccessToken, ApiKey, BrowserToken, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing, KeyStatus,
     OpenError, RefreshToken, SigningKey,
 };
 pub use encryption_key_file::{EncryptionKeyFile, EncryptionKeyFileError};
