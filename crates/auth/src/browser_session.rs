@@ -8,8 +8,8 @@ use std::sync::Arc;
 use cryptopay_domain::browser_session::{Confidence, judge_browser_session};
 use cryptopay_domain::session::PresentedRefresh;
 use cryptopay_domain::{Session, Timestamp, User};
-use cryptopay_store::session::EndSessions;
 use cryptopay_store::audit::AuditEvent;
+use cryptopay_store::session::EndSessions;
 use cryptopay_token::{BrowserToken, browser_token};
 
 use crate::audit::event_by;
@@ -101,7 +101,8 @@ impl Inner {
         let Ok(parts) = browser_token::open(token, &self.ring.load(), &self.refresh_context()) else {
             return Ok(None);
         };
-        let Some((mut session, username)) = self.store.find_session_with_username(parts.session).await? else {
+        let Some((mut session, username)) = self.store.find_session_with_username(parts.session).await?
+        else {
             return Ok(None);
         };
         // A use that this replica has not written yet counts, too.
@@ -134,9 +135,6 @@ fn principal(session: &Session, username: String) -> Principal {
         username,
         permissions: LOGIN_PERMISSIONS,
         expires_at: Some(session.expires_at),
-        credential: Credential::AccessToken {
-            session: session.id,
-            refresh_counter: session.line.counter,
-        },
+        credential: Credential::AccessToken { session: session.id, refresh_counter: session.line.counter },
     }
 }

@@ -65,8 +65,8 @@ pub use config::{AuthConfig, Change};
 pub use context::RequestContext;
 pub use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
 pub use cryptopay_token::{
-    AccessToken, ApiKey, BrowserToken, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing, KeyStatus,
-    OpenError, RefreshToken, SigningKey,
+    AccessToken, ApiKey, BrowserToken, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing,
+    KeyStatus, OpenError, RefreshToken, SigningKey,
 };
 pub use encryption_key_file::{EncryptionKeyFile, EncryptionKeyFileError};
 pub use failure::{Failure, Outcome};

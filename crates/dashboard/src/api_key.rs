@@ -63,7 +63,11 @@ pub(crate) const fn opens(permission: Permission) -> &'static str {
     match permission {
         Permission::Read => "See payment orders, webhook endpoints and their deliveries. Changes nothing.",
         Permission::CreatePayments => "Create payment orders. Cannot see them again without Read Only.",
-        Permission::ManageWebhooks => "Create, change, test and delete webhook endpoints, and send deliveries again.",
-        Permission::FullAccess => "Everything above, and making, changing and revoking API keys. Only for programs that need it.",
+        Permission::ManageWebhooks => {
+            "Create, change, test and delete webhook endpoints, and send deliveries again."
+        }
+        Permission::FullAccess => {
+            "Everything above, and making, changing and revoking API keys. Only for programs that need it."
+        }
     }
 }

@@ -30,7 +30,12 @@ pub(crate) fn all() -> &'static Assets {
     static ASSETS: OnceLock<Assets> = OnceLock::new();
     ASSETS.get_or_init(|| Assets {
         style: asset("dashboard", "css", "text/css; charset=utf-8", include_str!("../assets/dashboard.css")),
-        script: asset("dashboard", "js", "text/javascript; charset=utf-8", include_str!("../assets/dashboard.js")),
+        script: asset(
+            "dashboard",
+            "js",
+            "text/javascript; charset=utf-8",
+            include_str!("../assets/dashboard.js"),
+        ),
         icon: asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     })
 }

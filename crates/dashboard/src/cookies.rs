@@ -82,9 +82,8 @@ impl Jar {
             (true, _) => &SANDBOX,
         };
         let cookie = |name: &str| request.cookie(name).map(|cookie| cookie.value().to_owned());
-        let is_visitor = |token: &String| {
-            token.len() == VISITOR_CHARACTERS && URL_SAFE_NO_PAD.decode(token).is_ok()
-        };
+        let is_visitor =
+            |token: &String| token.len() == VISITOR_CHARACTERS && URL_SAFE_NO_PAD.decode(token).is_ok();
         Self {
             names,
             session: cookie(names.session).map(|token| SessionToken(token.into())),
@@ -215,9 +214,18 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.9:1", "[::1]:8080"] {
             assert!(is_this_machine(host), "{host}");
         }
-        for host in
-            ["", "example.com", "localhost.example.com", "127.0.0.1.example.com", "192.0.2.1:80", "[fe80::1]", "0.0.0.0", "localhost:'x", "[::1]x", "localhost:80 "]
-        {
+        for host in [
+            "",
+            "example.com",
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "192.0.2.1:80",
+            "[fe80::1]",
+            "0.0.0.0",
+            "localhost:'x",
+            "[::1]x",
+            "localhost:80 ",
+        ] {
             assert!(!is_this_machine(host), "{host}");
         }
     }

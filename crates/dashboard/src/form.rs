@@ -63,7 +63,11 @@ impl Problems {
     }
 
     /// Keeps what could be parsed, and complains about the rest.
-    pub(crate) fn keep<T, E: fmt::Display>(&mut self, field: &'static str, parsed: Result<T, E>) -> Option<T> {
+    pub(crate) fn keep<T, E: fmt::Display>(
+        &mut self,
+        field: &'static str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
         parsed.inspect_err(|error| self.add(field, error)).ok()
     }
 
@@ -84,7 +88,8 @@ mod tests {
 
     #[test]
     fn fields_are_read_and_never_shown() {
-        let form = Form::parse("name=a+b%26%3C&permissions=read&permissions=full_access&password=s3cret".as_bytes());
+        let form =
+            Form::parse("name=a+b%26%3C&permissions=read&permissions=full_access&password=s3cret".as_bytes());
         assert_eq!(form.text("name"), "a b&<");
         assert_eq!(form.text("absent"), "");
         assert_eq!(form.all("permissions").collect::<Vec<_>>(), ["read", "full_access"]);

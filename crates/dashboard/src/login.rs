@@ -91,7 +91,8 @@ pub(crate) async fn log_out(visit: MerchantVisit) -> Answer {
 
 /// Asks for the password again, carrying along what was typed.
 pub(crate) fn ask_again(visit: &MerchantVisit, error: Option<&'static str>) -> Answer {
-    let is_carried = |(name, _): &(&str, &str)| !matches!(*name, "csrf" | PASSWORD_AGAIN) && !name.contains("password");
+    let is_carried =
+        |(name, _): &(&str, &str)| !matches!(*name, "csrf" | PASSWORD_AGAIN) && !name.contains("password");
     let answer = PasswordAgainPage {
         frame: visit.frame(Section::Outside),
         action: &visit.path,
@@ -104,7 +105,9 @@ pub(crate) fn ask_again(visit: &MerchantVisit, error: Option<&'static str>) -> A
 
 /// Logs in with the password that was typed again. The visit goes on under the new session; one that is refused is
 /// asked again.
-pub(crate) async fn log_in_again(mut visit: MerchantVisit) -> Result<Result<MerchantVisit, HttpResponse>, Problem> {
+pub(crate) async fn log_in_again(
+    mut visit: MerchantVisit,
+) -> Result<Result<MerchantVisit, HttpResponse>, Problem> {
     let command = LoginCommand {
         username: visit.principal().username.clone(),
         password: visit.form.secret(PASSWORD_AGAIN),
@@ -125,7 +128,9 @@ pub(crate) async fn log_in_with(visit: &Visit, command: LoginCommand) -> Result<
     let replaced = visit.jar.session();
     let replaced = replaced.as_ref().map(SessionToken::expose);
     match visit.site.auth.log_in_browser(command, replaced, &visit.context).await {
-        Ok(login) => Ok(Some(Held { token: SessionToken::new(login.token.expose()), session: login.session })),
+        Ok(login) => {
+            Ok(Some(Held { token: SessionToken::new(login.token.expose()), session: login.session }))
+        }
         Err(Failure::Rejected(_)) => Ok(None),
         Err(failure) => Err(failure.map_rejection(|_| Problem::Fault).into()),
     }

@@ -15,7 +15,9 @@ impl Next {
     pub(crate) fn parse(text: &str) -> Self {
         let is_below = text.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte));
-        let is_door = ["/login", "/logout", "/register"].iter().any(|door| text[HOME.len().min(text.len())..].starts_with(door));
+        let is_door = ["/login", "/logout", "/register"]
+            .iter()
+            .any(|door| text[HOME.len().min(text.len())..].starts_with(door));
         if is_below && is_plain && !text.contains("//") && !is_door {
             Self(text.to_owned())
         } else {
@@ -48,7 +50,9 @@ mod tests {
 
     #[test]
     fn only_pages_of_the_dashboard_are_led_back_to() {
-        for good in ["/dashboard", "/dashboard/settings/api-keys", "/dashboard/payment-orders/0193f1b2c3d4-7_0"] {
+        for good in
+            ["/dashboard", "/dashboard/settings/api-keys", "/dashboard/payment-orders/0193f1b2c3d4-7_0"]
+        {
             assert_eq!(Next::parse(good).as_str(), good);
         }
         for bad in [

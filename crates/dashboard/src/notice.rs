@@ -27,7 +27,11 @@ impl Notice {
         (Self::KeyRenamed, "key-renamed", "The API key has its new name."),
         (Self::KeyNarrowed, "key-narrowed", "The API key has fewer permissions now. It holds at once."),
         (Self::KeyRevoked, "key-revoked", "The API key is revoked. It opens nothing any more."),
-        (Self::PasswordChanged, "password-changed", "Your password is changed, and every other session has ended."),
+        (
+            Self::PasswordChanged,
+            "password-changed",
+            "Your password is changed, and every other session has ended.",
+        ),
         (Self::SessionEnded, "session-ended", "The session has ended."),
         (Self::OtherSessionsEnded, "other-sessions-ended", "All other sessions have ended."),
     ];

@@ -19,9 +19,7 @@ pub(crate) struct Pager {
 
 /// What a query asks of a list; the newest items when it asks for nothing that could be.
 pub(crate) fn read<Id: FromStr>(query: &Form) -> PageRequest<Id> {
-    let asked = |name, direction| {
-        query.text(name).parse().ok().map(|beside| Position { beside, direction })
-    };
+    let asked = |name, direction| query.text(name).parse().ok().map(|beside| Position { beside, direction });
     let position = asked("older", Direction::Older).or_else(|| asked("newer", Direction::Newer));
     PageRequest { position, ..PageRequest { limit: Default::default(), position: None } }
 }

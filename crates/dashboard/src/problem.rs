@@ -73,9 +73,11 @@ impl Problem {
 
     fn words(&self) -> (StatusCode, &'static str, String) {
         let (status, title, text) = match self {
-            Self::NotFound => {
-                (StatusCode::NOT_FOUND, "Not found", "There is no such page, or what it showed is no longer there.")
-            }
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "There is no such page, or what it showed is no longer there.",
+            ),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Not here",

@@ -70,7 +70,9 @@ fn read(form: &Form, problems: &mut Problems) -> Option<RegisterCommand> {
 fn complain(rejection: RegisterRejection, problems: &mut Problems) {
     match rejection {
         RegisterRejection::WeakPassword(advice) => complain_of_password("password", advice, problems),
-        RegisterRejection::UsernameTaken => problems.add("username", "somebody has this username; choose another"),
+        RegisterRejection::UsernameTaken => {
+            problems.add("username", "somebody has this username; choose another")
+        }
         RegisterRejection::EmailTaken => {
             problems.add("email", "an account has this address already; log in, or use another");
         }

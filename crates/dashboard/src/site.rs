@@ -57,7 +57,9 @@ impl Dashboard {
     pub(crate) fn base(&self, headers: &HeaderMap) -> String {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         match host {
-            Some(host) if self.is_sandbox() && self.transport == Transport::Plain && is_this_machine(host) => {
+            Some(host)
+                if self.is_sandbox() && self.transport == Transport::Plain && is_this_machine(host) =>
+            {
                 format!("http://{host}")
             }
             _ => self.public_url().to_owned(),

@@ -94,9 +94,10 @@ impl FromRequest for Origin {
 pub(crate) fn context(request: &HttpRequest) -> RequestContext {
     let trusted = request.app_data::<web::Data<HttpConfig>>();
     let trusted = trusted.map_or(&[][..], |config| &config.trusted_proxies);
-    let user_agent = request.headers().get(header::USER_AGENT).map(|value| {
-        String::from_utf8_lossy(value.as_bytes()).chars().take(LONGEST_USER_AGENT).collect()
-    });
+    let user_agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(LONGEST_USER_AGENT).collect());
     let extensions = request.extensions();
     let id = extensions.get::<RequestFacts>().map(|facts| facts.id.own.to_string());
     RequestContext {

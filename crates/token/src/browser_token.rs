@@ -7,8 +7,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::refresh_token::{self, RefreshContext, RefreshParts, RefreshTokenError, SealError};
 use crate::KeyRing;
+use crate::refresh_token::{self, RefreshContext, RefreshParts, RefreshTokenError, SealError};
 
 /// Keeps this use of the key apart from any other.
 const LABEL: &[u8] = b"cryptopay browser token v1";

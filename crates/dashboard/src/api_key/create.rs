@@ -85,8 +85,7 @@ fn read(visit: &MerchantVisit, problems: &mut Problems) -> Option<ApiKeyRequest>
 
 /// The permissions that are ticked, at least one.
 pub(crate) fn read_permissions(form: &Form, problems: &mut Problems) -> Option<PermissionSet> {
-    let chosen: Result<PermissionSet, _> =
-        form.all("permissions").map(str::parse::<Permission>).collect();
+    let chosen: Result<PermissionSet, _> = form.all("permissions").map(str::parse::<Permission>).collect();
     let chosen = problems.keep("permissions", chosen)?;
     if chosen.is_empty() {
         problems.add("permissions", "choose at least one");

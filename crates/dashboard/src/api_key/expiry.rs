@@ -60,7 +60,9 @@ pub(crate) fn read(form: &Form, now: Timestamp, problems: &mut Problems) -> Opti
             return None;
         };
         // The last second of that day.
-        let end = day.next_day().map_or(Timestamp::MAX, |next| Timestamp::from_datetime(next.midnight().assume_utc()));
+        let end = day
+            .next_day()
+            .map_or(Timestamp::MAX, |next| Timestamp::from_datetime(next.midnight().assume_utc()));
         return Some(Some(end.before(Duration::from_secs(1))));
     }
     let Some((.., days)) = PRESETS.iter().find(|(value, ..)| *value == chosen) else {
@@ -93,7 +95,14 @@ mod tests {
 
     #[test]
     fn what_is_no_end_never_becomes_a_key_that_lives_for_ever() {
-        for wrong in ["", "expiry=", "expiry=31", "expiry=date", "expiry=date&expires_on=2024-02-30", "expires_on=2024-02-29"] {
+        for wrong in [
+            "",
+            "expiry=",
+            "expiry=31",
+            "expiry=date",
+            "expiry=date&expires_on=2024-02-30",
+            "expires_on=2024-02-29",
+        ] {
             assert_eq!(end(wrong), None, "{wrong}");
         }
     }

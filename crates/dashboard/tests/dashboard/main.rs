@@ -1,0 +1,12 @@
+//! Every page over a real socket, on both databases, and every attack on it that needs no browser.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, though the lint does not see it"
+)]
+
+mod api_keys;
+mod attacks;
+mod login;
