@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+pub mod activity;
 pub mod api_key;
 mod audit;
 pub mod authenticate;
@@ -52,6 +53,7 @@ pub mod tokens;
 mod usage;
 
 pub use self::core::{Auth, StartError};
+pub use activity::{Activity, ActivityOutcome};
 pub use api_key::{
     ActorRejection, ChangeApiKeyRejection, CreateApiKeyRejection, NewApiKey, NotFound, RevokeApiKeyRejection,
     RotateApiKeyRejection,

@@ -20,13 +20,18 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-const STEPS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
+const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const FAR = 30 * 86400;
 const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 for (const element of document.querySelectorAll("time[datetime]")) {
   const seconds = (Date.parse(element.dateTime) - Date.now()) / 1000;
+  // What is far away is better told by its date.
+  if (Math.abs(seconds) > FAR) continue;
   const step = STEPS.find(([, length]) => Math.abs(seconds) >= length);
   element.title = element.textContent;
-  element.textContent = step ? format.format(Math.trunc(seconds / step[1]), step[0]) : seconds > 0 ? "in a moment" : "just now";
+  element.textContent = step
+    ? format.format(Math.round(seconds / step[1]), step[0])
+    : seconds > 0 ? "in a moment" : "just now";
 }
 
 // A page shown again from memory after the log-out is asked for anew.

@@ -3,6 +3,10 @@
 pub(crate) mod create;
 mod expiry;
 pub(crate) mod list;
+mod overlap;
+pub(crate) mod revoke;
+pub(crate) mod rotate;
+pub(crate) mod show;
 
 use cryptopay_domain::api_key::{ApiKey, ApiKeyStatus};
 use cryptopay_domain::{ApiKeyId, Permission, Timestamp};

@@ -47,6 +47,12 @@ pub(crate) fn tag(secret: &str, message: &[u8]) -> hmac::Tag {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), message)
 }
 
+/// Whether `given`, in base64url, is the MAC over `message`; in constant time.
+pub(crate) fn is_tag(secret: &str, message: &[u8], given: &str) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    URL_SAFE_NO_PAD.decode(given).is_ok_and(|given| hmac::verify(&key, message, &given).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,16 +27,18 @@ pub(crate) enum Section {
     Outside,
     Overview,
     ApiKeys,
+    Security,
 }
 
 impl Section {
     /// Those that the navigation leads to.
-    const LISTED: [Self; 2] = [Self::Overview, Self::ApiKeys];
+    const LISTED: [Self; 3] = [Self::Overview, Self::ApiKeys, Self::Security];
 
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Outside | Self::Overview => "/dashboard",
             Self::ApiKeys => "/dashboard/settings/api-keys",
+            Self::Security => "/dashboard/settings/security",
         }
     }
 
@@ -45,6 +47,7 @@ impl Section {
             Self::Outside => "",
             Self::Overview => "Overview",
             Self::ApiKeys => "API keys",
+            Self::Security => "Security",
         }
     }
 }

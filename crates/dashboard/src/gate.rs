@@ -92,18 +92,17 @@ async fn enter(
         None if !is_open => return Ok(login::send_to_login(jar, &Next::of(request.request()))),
         held => held,
     };
-    if let (Some(held), false) = (&held, is_open) {
-        gate.limits.count_credential(request, &held.session.principal.credential).await?;
-    }
     let visitor = jar.visitor_or_new()?;
-    let token = match &held {
+    frame.form_token = match &held {
         Some(held) => FormToken::of_session(&held.token),
         None => FormToken::of_visitor(&visitor),
     };
-    if is_post && !token.matches(form.text("csrf")) {
+    if let (Some(held), false) = (&held, is_open) {
+        gate.limits.count_credential(request, &held.session.principal.credential).await?;
+    }
+    if is_post && !frame.form_token.matches(form.text("csrf")) {
         return Err(Problem::StaleForm(Next::of(request.request())));
     }
-    frame.form_token = token;
     let notice = held.as_ref().and_then(|held| Notice::read(jar, held));
     frame.notice = notice;
     let visit = Visit {
@@ -121,7 +120,8 @@ async fn enter(
         visitor,
     };
     let mut response = run(gate, visit, held, request).await?;
-    if notice.is_some() {
+    // On the way to another page it was not seen yet.
+    if notice.is_some() && !response.status().is_redirection() {
         jar.forget_notice(&mut response);
     }
     Ok(response)
@@ -151,8 +151,9 @@ async fn run(
         Ok(merchant) => merchant,
         Err(refused) => return Ok(refused),
     };
-    let (jar, token) = (merchant.jar.clone(), merchant.held.token.clone());
-    let mut response = handler(merchant).await?;
+    let (jar, token, frame) = (merchant.jar.clone(), merchant.held.token.clone(), merchant.frame.clone());
+    // Whatever comes of it, the session before has ended.
+    let mut response = handler(merchant).await.unwrap_or_else(|problem| problem.answer(&frame));
     jar.keep_session(&mut response, &token);
     Ok(response)
 }

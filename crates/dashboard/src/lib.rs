@@ -43,6 +43,7 @@ mod paging;
 mod problem;
 mod register;
 mod routes;
+mod security;
 mod site;
 mod visit;
 

@@ -17,7 +17,7 @@ use crate::gate::{Gate, answer};
 use crate::page::Answering;
 use crate::site::Site;
 use crate::visit::{MerchantVisit, Visit};
-use crate::{api_key, assets, login, overview, page, register};
+use crate::{api_key, assets, login, overview, page, register, security};
 
 /// Where the dashboard begins.
 pub const HOME: &str = "/dashboard";
@@ -45,7 +45,7 @@ pub(crate) enum Handler {
     Recent(fn(MerchantVisit) -> Answering),
 }
 
-use Budget::{General, Login, Register};
+use Budget::{General, Login, Password, Register};
 use Handler::{Anyone, Merchant, Recent};
 
 /// The table. Rows of one path stand together; fixed paths stand before those with an `{id}` in the same place.
@@ -61,6 +61,16 @@ pub(crate) fn rows() -> Vec<Row> {
         get ("/dashboard/settings/api-keys",              General,  Merchant(|visit| Box::pin(api_key::list::show(visit)))),
         get ("/dashboard/settings/api-keys/new",          General,  Merchant(|visit| Box::pin(api_key::create::show(visit)))),
         post("/dashboard/settings/api-keys/new",          General,  Recent(|visit| Box::pin(api_key::create::create(visit)))),
+        get ("/dashboard/settings/api-keys/{id}",         General,  Merchant(|visit| Box::pin(api_key::show::show(visit)))),
+        post("/dashboard/settings/api-keys/{id}/rename",  General,  Merchant(|visit| Box::pin(api_key::show::rename(visit)))),
+        post("/dashboard/settings/api-keys/{id}/permissions", General,  Recent(|visit| Box::pin(api_key::show::narrow(visit)))),
+        post("/dashboard/settings/api-keys/{id}/rotate",  General,  Recent(|visit| Box::pin(api_key::rotate::rotate(visit)))),
+        get ("/dashboard/settings/api-keys/{id}/revoke",  General,  Merchant(|visit| Box::pin(api_key::revoke::ask(visit)))),
+        post("/dashboard/settings/api-keys/{id}/revoke",  General,  Recent(|visit| Box::pin(api_key::revoke::revoke(visit)))),
+        get ("/dashboard/settings/security",              General,  Merchant(|visit| Box::pin(security::show(visit)))),
+        post("/dashboard/settings/security/password",     Password, Merchant(|visit| Box::pin(security::password::change(visit)))),
+        post("/dashboard/settings/security/sessions/end-others", General, Merchant(|visit| Box::pin(security::sessions::end_others(visit)))),
+        post("/dashboard/settings/security/sessions/{id}/end", General, Merchant(|visit| Box::pin(security::sessions::end(visit)))),
     ]
 }
 

@@ -94,23 +94,27 @@ pub(crate) fn read_permissions(form: &Form, problems: &mut Problems) -> Option<P
     Some(chosen)
 }
 
-/// The permissions to choose from, those of `form` ticked.
-pub(crate) fn choices(form: &Form, offered: PermissionSet) -> Vec<PermissionChoice> {
-    let offered = offered.iter();
+/// The permissions to choose from, some of them ticked.
+pub(crate) fn choices(
+    offered: PermissionSet,
+    is_ticked: impl Fn(Permission) -> bool,
+) -> Vec<PermissionChoice> {
     let choice = |permission: Permission| PermissionChoice {
         name: permission.as_str(),
         label: permission.label(),
         opens: opens(permission),
-        is_chosen: form.all("permissions").any(|name| name == permission.as_str()),
+        is_chosen: is_ticked(permission),
     };
-    offered.map(choice).collect()
+    offered.iter().map(choice).collect()
 }
 
 fn create_page<'a>(visit: &MerchantVisit, form: &'a Form, problems: Problems) -> CreatePage<'a> {
     CreatePage {
         frame: visit.frame(Section::ApiKeys),
         typed_name: form.text("name"),
-        permissions: choices(form, PermissionSet::FULL),
+        permissions: choices(PermissionSet::FULL, |permission| {
+            form.all("permissions").any(|name| name == permission.as_str())
+        }),
         expiry: expiry::Choice::of(form, visit.now()),
         problems,
     }

@@ -9,4 +9,7 @@
 
 mod api_keys;
 mod attacks;
+mod key_changes;
 mod login;
+mod overview;
+mod security;
