@@ -5,6 +5,9 @@ use actix_web::http::{Method, header};
 
 use crate::routes::HOME;
 
+/// What nobody has to be led back to: the ways in and out.
+const DOORS: [&str; 3] = ["/login", "/logout", "/register"];
+
 /// The path of a page of the dashboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Next(String);
@@ -13,15 +16,15 @@ impl Next {
     /// A path under `/dashboard` without anything that could mean another host or another document; the first page
     /// for all else.
     pub(crate) fn parse(text: &str) -> Self {
-        let is_below = text.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte));
-        let is_door = ["/login", "/logout", "/register"]
-            .iter()
-            .any(|door| text[HOME.len().min(text.len())..].starts_with(door));
-        if is_below && is_plain && !text.contains("//") && !is_door {
-            Self(text.to_owned())
-        } else {
-            Self(HOME.to_owned())
+        let is_plain = |rest: &str| {
+            let mut bytes = rest.bytes();
+            let begins_anew = rest.is_empty() || rest.starts_with('/');
+            begins_anew && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte))
+        };
+        let is_door = |rest: &str| DOORS.iter().any(|door| rest.starts_with(door));
+        match text.strip_prefix(HOME) {
+            Some(rest) if is_plain(rest) && !rest.contains("//") && !is_door(rest) => Self(text.to_owned()),
+            _ => Self(HOME.to_owned()),
         }
     }
 

@@ -185,7 +185,7 @@ async fn headers(backend: Backend) {
         anonymous.post("/dashboard/settings/api-keys", &[]).await,
         alice.submit(NEW_KEY, NEW_KEY, &KEY_FIELDS).await,
     ];
-    for path in ["/dashboard", "/dashboard/", KEYS, NEW_KEY] {
+    for path in ["/dashboard", "/dashboard/", KEYS, NEW_KEY, "/dashboard/settings/security"] {
         pages.push(alice.open(path).await);
     }
     for page in pages {
@@ -243,16 +243,24 @@ async fn escaping(backend: Backend) {
     let sign_up = [("username", HOSTILE), ("email", HOSTILE), ("shop_name", HOSTILE), ("password", HOSTILE)];
     let mut alice = Browser::logged_in(&app, "alice").await;
     let key = [("name", HOSTILE), ("permissions", "read"), ("expiry", "never")];
+    let mut elsewhere = Browser::new(&app);
+    elsewhere.insist_on("user-agent", HOSTILE);
+    assert_eq!(elsewhere.log_in("alice", PASSWORD).await.status, 303);
     let wrong = [("name", HOSTILE), ("permissions", HOSTILE), ("expiry", HOSTILE), ("expires_on", HOSTILE)];
-    let pages = [
+    let mut pages = vec![
         anonymous.submit("/dashboard/login", "/dashboard/login", &login).await,
         anonymous.submit("/dashboard/register", "/dashboard/register", &sign_up).await,
         alice.submit(NEW_KEY, NEW_KEY, &wrong).await,
         alice.submit(NEW_KEY, NEW_KEY, &key).await,
         alice.open(KEYS).await,
+        alice.open("/dashboard/settings/security").await,
     ];
+    let list = alice.open(KEYS).await;
+    let question = list.html.split('"').find(|part| part.ends_with("/revoke")).unwrap();
+    pages.push(alice.open(question).await);
+    pages.push(alice.open(question.trim_end_matches("/revoke")).await);
     for page in pages {
         assert!(page.html.contains("&#60;script&#62;alert(1)"), "it is shown: {}", page.html);
-        assert!(!page.html.contains("<script>") && !page.html.contains("\"><"), "{}", page.html);
+        assert!(!page.html.contains("<script>") && !page.html.contains(HOSTILE), "{}", page.html);
     }
 }

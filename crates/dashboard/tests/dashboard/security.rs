@@ -72,11 +72,10 @@ async fn another_merchants(backend: Backend) {
     let app = TestApp::start_with_dashboard(backend).await;
     let mut alice = Browser::logged_in(&app, "alice").await;
     let mut bob = Browser::logged_in(&app, "bob").await;
-    let principal = app.core.auth.list_sessions(
-        &app.core.auth.authenticate(app.core.login("alice").await.access.expose()).await.unwrap(),
-        Default::default(),
-    );
-    let session = principal.await.unwrap().items[0].id;
+    let access = app.core.login("alice").await.access;
+    let principal = app.core.auth.authenticate(access.expose()).await.unwrap();
+    let listed = app.core.auth.list_sessions(&principal, Default::default()).await.unwrap();
+    let session = listed.items[0].id;
     let token = bob.open(SECURITY).await.hidden_fields(OTHERS)[0].1.clone();
     let shown = bob.post(&format!("{SECURITY}/sessions/{session}/end"), &[("csrf", &token)]).await;
     assert_eq!(shown.status, 404);
