@@ -114,21 +114,21 @@ impl Jar {
 
     /// Begins to keep a login, instead of what the browser held without one.
     pub(crate) fn keep_session(&self, response: &mut HttpResponse, token: &SessionToken) {
-        self.set(response, self.cookie(self.names.session, token.expose()));
+        set(response, &self.cookie(self.names.session, token.expose()));
         if self.visitor.is_some() {
-            self.set(response, self.ended(self.names.visitor));
+            set(response, &self.ended(self.names.visitor));
         }
     }
 
     /// Forgets the login.
     pub(crate) fn forget_session(&self, response: &mut HttpResponse) {
-        self.set(response, self.ended(self.names.session));
+        set(response, &self.ended(self.names.session));
     }
 
     /// Keeps what ties forms to this browser.
     pub(crate) fn keep_visitor(&self, response: &mut HttpResponse, token: &VisitorToken) {
         if self.visitor.is_none() {
-            self.set(response, self.cookie(self.names.visitor, token.expose()));
+            set(response, &self.cookie(self.names.visitor, token.expose()));
         }
     }
 
@@ -136,12 +136,12 @@ impl Jar {
     pub(crate) fn send_notice(&self, response: &mut HttpResponse, notice: &str) {
         let mut cookie = self.cookie(self.names.notice, notice);
         cookie.set_max_age(Duration::seconds(60));
-        self.set(response, cookie);
+        set(response, &cookie);
     }
 
     /// Forgets a notice that was shown.
     pub(crate) fn forget_notice(&self, response: &mut HttpResponse) {
-        self.set(response, self.ended(self.names.notice));
+        set(response, &self.ended(self.names.notice));
     }
 
     /// Whether a browser would drop what this jar sets: cookies for HTTPS, on a page that came in plain.
@@ -163,11 +163,11 @@ impl Jar {
         cookie.set_max_age(Duration::ZERO);
         cookie
     }
+}
 
-    fn set(&self, response: &mut HttpResponse, cookie: Cookie<'_>) {
-        // All names and values are of our own making, so the header is always valid.
-        let _ = response.add_cookie(&cookie);
-    }
+fn set(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+    // All names and values are of our own making, so the header is always valid.
+    let _ = response.add_cookie(cookie);
 }
 
 impl SessionToken {

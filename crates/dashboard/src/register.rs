@@ -71,7 +71,7 @@ fn complain(rejection: RegisterRejection, problems: &mut Problems) {
     match rejection {
         RegisterRejection::WeakPassword(advice) => complain_of_password("password", advice, problems),
         RegisterRejection::UsernameTaken => {
-            problems.add("username", "somebody has this username; choose another")
+            problems.add("username", "somebody has this username; choose another");
         }
         RegisterRejection::EmailTaken => {
             problems.add("email", "an account has this address already; log in, or use another");

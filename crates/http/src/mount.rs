@@ -25,7 +25,9 @@ use crate::unread_body;
 
 /// The routes of another adapter. They are registered once in each worker thread.
 #[derive(Clone)]
-pub struct Mount(Arc<dyn Fn(&mut ServiceConfig, &Counter) + Send + Sync>);
+pub struct Mount(Arc<Register>);
+
+type Register = dyn Fn(&mut ServiceConfig, &Counter) + Send + Sync;
 
 impl Mount {
     /// Of an adapter that registers its routes so.
@@ -76,7 +78,7 @@ impl Limits {
     /// # Errors
     /// [`RateLimited`].
     pub async fn count_client(&self, request: &ServiceRequest) -> Result<(), RateLimited> {
-        self.0.count(request, Counted::Client).await.map_err(limited)
+        self.0.count(request, Counted::Client).await.map_err(|error| limited(&error))
     }
 
     /// Counts a request against its credential, once that is known to be valid.
@@ -88,13 +90,13 @@ impl Limits {
         request: &ServiceRequest,
         credential: &Credential,
     ) -> Result<(), RateLimited> {
-        self.0.count(request, Counted::Credential(credential)).await.map_err(limited)
+        self.0.count(request, Counted::Credential(credential)).await.map_err(|error| limited(&error))
     }
 }
 
-fn limited(error: ApiError) -> RateLimited {
+fn limited(error: &ApiError) -> RateLimited {
     let retry_after = match error {
-        ApiError::RateLimited { retry_after } => retry_after,
+        ApiError::RateLimited { retry_after } => *retry_after,
         // Counting refuses for no other reason.
         _ => Duration::from_secs(1),
     };
