@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cryptopay_auth::{Auth, DatabaseUrl};
+use cryptopay_dashboard::{Dashboard, HOME, Transport};
 use cryptopay_domain::Environment;
-use cryptopay_http::{HttpConfig, ServerConfig};
+use cryptopay_http::{HttpConfig, ServerConfig, Tls};
 use cryptopay_payments::raise_open_file_limit;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::runtime::Handle;
@@ -68,7 +69,9 @@ async fn serve(
     })?;
     let address = listener.local_addr()?;
 
-    let config = HttpConfig { rate_limiter: limiter, ..http_config(options)? };
+    let dashboard = Dashboard::new(auth.clone(), payments.clone(), transport(&auth, tls.as_ref()));
+    let config =
+        HttpConfig { rate_limiter: limiter, beside: Some(dashboard.mount()), ..http_config(options)? };
     let connections = ServerConfig {
         tls: tls.clone(),
         connections,
@@ -119,6 +122,14 @@ async fn serve(
     Ok(())
 }
 
+/// How browsers reach the dashboard. Production is reached over HTTPS alone: a proxy ends it where this server does not.
+fn transport(auth: &Auth, tls: Option<&Tls>) -> Transport {
+    let is_https = auth.environment() == Environment::Production
+        || tls.is_some()
+        || auth.config().issuer.starts_with("https://");
+    if is_https { Transport::Https } else { Transport::Plain }
+}
+
 fn http_config(options: &Options) -> anyhow::Result<HttpConfig> {
     let mut instance = [0; 8];
     SystemRandom::new().fill(&mut instance).ok().context("the system's random number generator failed")?;
@@ -163,6 +174,7 @@ fn greet(auth: &Auth, scheme: &str, address: SocketAddr, database: &DatabaseUrl)
   listening    {scheme}://{address}
   environment  {environment}
   database     {database}
+  dashboard    {scheme}://{address}{HOME}
 
   Try next:
     curl {scheme}://{address}/healthz

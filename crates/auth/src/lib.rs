@@ -19,10 +19,12 @@
 //! # }
 //! ```
 
+pub mod activity;
 pub mod api_key;
 mod audit;
 pub mod authenticate;
 pub mod background;
+pub mod browser_session;
 pub mod change_password;
 pub mod clock;
 pub mod config;
@@ -52,12 +54,14 @@ pub mod tokens;
 mod usage;
 
 pub use self::core::{Auth, StartError};
+pub use activity::{Activity, ActivityOutcome};
 pub use api_key::{
     ActorRejection, ChangeApiKeyRejection, CreateApiKeyRejection, NewApiKey, NotFound, RevokeApiKeyRejection,
     RotateApiKeyRejection,
 };
 pub use authenticate::AuthenticationRejection;
 pub use background::Background;
+pub use browser_session::{BrowserLogin, BrowserSession, NoBrowserSession};
 pub use change_password::{ChangePasswordCommand, ChangePasswordRejection};
 pub use clock::{Clock, SystemClock};
 pub use config::{AuthConfig, Change, LoginThrottle};
@@ -65,8 +69,8 @@ pub use context::RequestContext;
 pub use cryptopay_domain::login_throttle::Throttled;
 pub use cryptopay_store::{DatabaseUrl, Store, StoreConfig, StoreError};
 pub use cryptopay_token::{
-    AccessToken, ApiKey, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing, KeyStatus,
-    OpenError, RefreshToken, SigningKey,
+    AccessToken, ApiKey, BrowserToken, EncryptionKey, EncryptionKeyId, EncryptionRing, KeyListing, KeyRing,
+    KeyStatus, OpenError, RefreshToken, SigningKey,
 };
 pub use encryption_key_file::{EncryptionKeyFile, EncryptionKeyFileError};
 pub use failure::{Failure, Outcome};

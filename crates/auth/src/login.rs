@@ -64,25 +64,38 @@ impl Auth {
         context: &RequestContext,
     ) -> Outcome<LoggedIn, LoginRejection> {
         let inner = &*self.inner;
-        let reserved = inner.reserve_login(&identifier(&command.username), context.client.network()).await;
-        let mut reservation = reserved.map_err(|failure| failure.map_rejection(LoginRejection::Throttled))?;
-        for _ in 0..LOOKS {
-            if let Some(logged_in) = inner.try_login(&command, &mut reservation, context).await? {
-                return Ok(logged_in);
-            }
-        }
-        Err(Failure::Rejected(LoginRejection::WrongCredentials))
+        let (session, user) = inner.begin_login(&command, context).await?;
+        let pair = inner.issue_pair(&session, &user.username, inner.clock.now())?;
+        let rejected = Failure::Rejected(LoginRejection::WrongCredentials);
+        let TokenPair { access, refresh } = pair.ok_or(rejected)?;
+        Ok(LoggedIn { access, refresh, user })
     }
 }
 
 impl Inner {
+    /// Verifies a password and begins a session, whatever its tokens will be.
+    pub(crate) async fn begin_login(
+        &self,
+        command: &LoginCommand,
+        context: &RequestContext,
+    ) -> Outcome<(Session, User), LoginRejection> {
+        let reserved = self.reserve_login(&identifier(&command.username), context.client.network()).await;
+        let mut reservation = reserved.map_err(|failure| failure.map_rejection(LoginRejection::Throttled))?;
+        for _ in 0..LOOKS {
+            if let Some(begun) = self.try_login(command, &mut reservation, context).await? {
+                return Ok(begun);
+            }
+        }
+        Err(Failure::Rejected(LoginRejection::WrongCredentials))
+    }
+
     /// `None` when the account changed between the look at it and the write.
     async fn try_login(
         &self,
         command: &LoginCommand,
         reservation: &mut Reservation,
         context: &RequestContext,
-    ) -> Outcome<Option<LoggedIn>, LoginRejection> {
+    ) -> Outcome<Option<(Session, User)>, LoginRejection> {
         let network = context.client.network();
         let found = match user_key(&command.username) {
             Some(key) => self.store.find_user_credentials(key).await?,
@@ -124,7 +137,7 @@ impl Inner {
         rehashed: Option<SecretString>,
         reservation: &Reservation,
         context: &RequestContext,
-    ) -> Outcome<Option<LoggedIn>, LoginRejection> {
+    ) -> Outcome<Option<(Session, User)>, LoginRejection> {
         let UserCredentials { user, password_hash } = found;
         let now = self.clock.now();
         let id = SessionId(self.ids.next(now).map_err(|error| Failure::fault(&error))?);
@@ -160,10 +173,7 @@ impl Inner {
             // The password was changed, or the account disabled, while the hash was computed.
             return Ok(None);
         }
-        let pair = self.issue_pair(&session, &user.username, now)?;
-        let TokenPair { access, refresh } =
-            pair.ok_or(Failure::Rejected(LoginRejection::WrongCredentials))?;
-        Ok(Some(LoggedIn { access, refresh, user }))
+        Ok(Some((session, user)))
     }
 
     /// A name that exists is recorded by its number. One that does not may be a password typed into the

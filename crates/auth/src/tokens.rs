@@ -2,7 +2,8 @@
 
 use cryptopay_domain::{Session, Timestamp};
 use cryptopay_token::{
-    AccessClaims, AccessToken, MacKeyId, RefreshParts, RefreshToken, access_token, refresh_token,
+    AccessClaims, AccessToken, BrowserToken, MacKeyId, RefreshParts, RefreshToken, access_token,
+    browser_token, refresh_token,
 };
 
 use crate::authenticate::LOGIN_PERMISSIONS;
@@ -28,13 +29,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Option<TokenPair>, Failure<R>> {
         let ring = self.ring.load();
-        let Ok(key) = session.line.mac_key.parse::<MacKeyId>() else { return Ok(None) };
-        let parts = RefreshParts {
-            session: session.id,
-            counter: session.line.counter,
-            issued_at: session.line.issued_at,
-            key,
-        };
+        let Some(parts) = current_parts(session) else { return Ok(None) };
         let Ok(refresh) = refresh_token::seal(&parts, &ring, &self.refresh_context()) else {
             return Ok(None);
         };
@@ -54,8 +49,24 @@ impl Inner {
         Ok(Some(TokenPair { access, refresh }))
     }
 
+    /// The browser token of a session, the same bytes however often it is made. `None` when the key that
+    /// authenticates it has been withdrawn.
+    pub(crate) fn browser_token(&self, session: &Session) -> Option<BrowserToken> {
+        browser_token::seal(&current_parts(session)?, &self.ring.load(), &self.refresh_context()).ok()
+    }
+
     /// The name under which a row remembers which key authenticates its refresh token.
     pub(crate) fn mac_key_name(&self, now: Timestamp) -> String {
         self.ring.load().active(now).mac_key_id().to_string()
     }
+}
+
+/// What the session's current token says. `None` when the row names no key.
+fn current_parts(session: &Session) -> Option<RefreshParts> {
+    Some(RefreshParts {
+        session: session.id,
+        counter: session.line.counter,
+        issued_at: session.line.issued_at,
+        key: session.line.mac_key.parse::<MacKeyId>().ok()?,
+    })
 }

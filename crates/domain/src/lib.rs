@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod api_key;
+pub mod browser_session;
 pub mod client_address;
 pub mod currency;
 pub mod delivery;

@@ -32,6 +32,24 @@ pub(crate) struct Submitted<T>(pub(crate) T);
 /// In the contract's order: [`ApiError::PayloadTooLarge`], [`ApiError::UnsupportedMediaType`]; and
 /// [`ApiError::InvalidJson`] for a body that breaks off.
 pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<Option<BodyBytes>, ApiError> {
+    let bytes = read_bytes(headers, payload).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if !is_plain_json(headers) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    Ok(Some(BodyBytes(bytes)))
+}
+
+/// Reads a body of whatever type to its end.
+///
+/// # Errors
+/// [`ApiError::PayloadTooLarge`]; [`ApiError::InvalidJson`] for a body that breaks off.
+pub(crate) async fn read_bytes(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     let announced = content_length(headers);
     if announced.is_some_and(|length| length > MAX_BODY) {
         return Err(ApiError::PayloadTooLarge);
@@ -49,13 +67,7 @@ pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<O
         Ok(())
     };
     tokio::time::timeout(MAX_TRANSFER, collecting).await.map_err(|_| broken_off())??;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    if !is_plain_json(headers) {
-        return Err(ApiError::UnsupportedMediaType);
-    }
-    Ok(Some(BodyBytes(bytes)))
+    Ok(bytes)
 }
 
 /// What `Content-Length` announces.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::mount::Mount;
 use crate::rate_limit::RateLimiter;
 use crate::request_id::RequestIds;
 
@@ -18,6 +19,8 @@ pub struct HttpConfig {
     pub strict_transport_security: Option<Duration>,
     /// What counts requests and refuses those over a limit; nothing is limited when absent.
     pub rate_limiter: Option<RateLimiter>,
+    /// What is served beside the API; nothing when absent.
+    pub beside: Option<Mount>,
     /// Where request ids come from.
     pub request_ids: RequestIds,
 }
@@ -31,6 +34,7 @@ impl HttpConfig {
             trusted_proxies: Vec::new(),
             strict_transport_security: None,
             rate_limiter: None,
+            beside: None,
             request_ids: RequestIds::new(instance),
         }
     }

@@ -131,11 +131,11 @@ impl Shared {
         }
         headers.insert(X_REQUEST_ID, request_id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        headers.insert(header::REFERRER_POLICY, NO_REFERRER);
         if let Some(policy) = &self.strict_transport_security {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, policy.clone());
         }
         // A handler that knows better has said so.
+        insert_default(headers, header::REFERRER_POLICY, NO_REFERRER);
         insert_default(headers, header::CACHE_CONTROL, NO_STORE);
         insert_default(headers, header::CONTENT_SECURITY_POLICY, NO_CONTENT);
         self.cors.dress(origin, headers);

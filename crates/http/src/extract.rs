@@ -86,18 +86,24 @@ impl FromRequest for Origin {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let trusted = request.app_data::<web::Data<HttpConfig>>();
-        let trusted = trusted.map_or(&[][..], |config| &config.trusted_proxies);
-        let user_agent = request.headers().get(header::USER_AGENT).map(|value| {
-            String::from_utf8_lossy(value.as_bytes()).chars().take(LONGEST_USER_AGENT).collect()
-        });
-        let extensions = request.extensions();
-        let id = extensions.get::<RequestFacts>().map(|facts| facts.id.own.to_string());
-        ready(Ok(Self(RequestContext {
-            client: client_address::resolve(request.peer_addr(), request.headers(), trusted),
-            user_agent,
-            request_id: id.unwrap_or_default(),
-        })))
+        ready(Ok(Self(context(request))))
+    }
+}
+
+/// Where a request comes from.
+pub(crate) fn context(request: &HttpRequest) -> RequestContext {
+    let trusted = request.app_data::<web::Data<HttpConfig>>();
+    let trusted = trusted.map_or(&[][..], |config| &config.trusted_proxies);
+    let user_agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(LONGEST_USER_AGENT).collect());
+    let extensions = request.extensions();
+    let id = extensions.get::<RequestFacts>().map(|facts| facts.id.own.to_string());
+    RequestContext {
+        client: client_address::resolve(request.peer_addr(), request.headers(), trusted),
+        user_agent,
+        request_id: id.unwrap_or_default(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! | how requests are counted and limited | `rate_limit.rs` |
 //! | what every answer carries | `envelope.rs` |
 //! | how errors look, and are met on purpose | `error.rs`, `sandbox_error.rs` |
+//! | what is served beside the API | `mount.rs` |
 //! | how bodies are read | `body.rs`, `fields.rs`, `json_object.rs` |
 //!
 //! Architecture invariant: there is no rule about accounts, credentials, keys, orders or webhooks here. A
@@ -53,6 +54,7 @@ mod idempotency;
 mod json_log;
 mod json_object;
 mod login;
+pub mod mount;
 mod openapi;
 mod operation_document;
 mod paseto_keys;
@@ -86,6 +88,8 @@ use actix_web::{App, Error};
 use cryptopay_auth::Auth;
 use cryptopay_payments::Payments;
 
+use crate::mount::Counter;
+
 pub use access_log::ACCESS_LOG_TARGET;
 pub use body::MAX_BODY;
 pub use config::HttpConfig;
@@ -118,6 +122,9 @@ fn configure(auth: Auth, payments: Payments, config: HttpConfig) -> impl FnOnce(
         let limiter = limiter.map(|limiter| Rc::new(limiter.for_worker(auth.environment())));
         routes::register(&auth, limiter.as_ref(), service);
         docs::register(service);
+        if let Some(beside) = &config.beside {
+            beside.register(service, &Counter::new(limiter));
+        }
         service
             .app_data(Data::new(auth))
             .app_data(Data::new(payments))

@@ -34,7 +34,7 @@ use cryptopay_domain::Environment;
 
 pub(crate) use fields::RateLimitFields;
 pub use limit::{RateLimit, RateLimitError, RateLimits};
-pub(crate) use policy::Budget;
+pub use policy::Budget;
 pub use redis_server::{RedisAway, RedisServer, RedisUrlError};
 pub(crate) use route_limits::{Counted, RouteLimits};
 pub(crate) use standing::whole_seconds;

@@ -156,4 +156,22 @@ impl Store {
             Ok(query.load(conn).await?)
         })
     }
+
+    /// A user's newest events but those of refreshes, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn list_account_events(&self, user: UserId, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+        const REFRESHES: [&str; 2] = ["session.refreshed", "session.refresh_repeated"];
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        reading!(self, |conn| {
+            let query = audit_events::table
+                .filter(audit_events::user_id.eq(user.0))
+                .filter(audit_events::event.ne_all(REFRESHES))
+                .select(AuditRow::as_select())
+                .order(audit_events::id.desc())
+                .limit(limit);
+            Ok(query.load(conn).await?)
+        })
+    }
 }

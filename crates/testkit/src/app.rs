@@ -6,6 +6,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use cryptopay_dashboard::{Dashboard, Transport};
 use cryptopay_http::{HttpConfig, ServerConfig};
 use cryptopay_payments::Payments;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -86,10 +87,31 @@ impl TestApp {
     /// The same, with connections treated as the test says.
     #[must_use]
     pub fn serve_with(core: TestAuth, config: HttpConfig, server: ServerConfig) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let names = TestNames::default();
         let payments = payments_over(&core.auth, guarded_targets(), &names);
+        Self::serve_over(core, payments, names, config, server)
+    }
+
+    /// The application with its dashboard, reached as the test says.
+    #[must_use]
+    pub fn with_dashboard(core: TestAuth, transport: Transport) -> Self {
+        let names = TestNames::default();
+        let payments = payments_over(&core.auth, guarded_targets(), &names);
+        let dashboard = Dashboard::new(core.auth.clone(), payments.clone(), transport);
+        let config = HttpConfig { beside: Some(dashboard.mount()), ..HttpConfig::new(7) };
+        let server = ServerConfig { keep_alive: KEEP_ALIVE, ..ServerConfig::default() };
+        Self::serve_over(core, payments, names, config, server)
+    }
+
+    fn serve_over(
+        core: TestAuth,
+        payments: Payments,
+        names: TestNames,
+        config: HttpConfig,
+        server: ServerConfig,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
         let server = ServerConfig { workers: Some(1), ..server };
         let server = cryptopay_http::serve(listener, core.auth.clone(), payments.clone(), config, server)
             .expect("a server");

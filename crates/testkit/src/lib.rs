@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod browser;
 mod client;
 pub mod clock;
 mod damage;
@@ -21,6 +22,7 @@ pub use app::{Answer, Call, TestApp};
 pub use auth::{
     OTHER_PASSWORD, PASSWORD, TestAuth, context, context_from, login_command, test_config, unthrottled_config,
 };
+pub use browser::{Browser, Shown};
 pub use client::{client, client_trusting};
 pub use clock::TestClock;
 pub use database::{Backend, TestDatabase};

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | access token | [`access_token`] | PASETO `v4.public`, signed by the active key of a [`KeyRing`] |
 //! | refresh token | [`refresh_token`] | HMAC-SHA256, keyed from the same ring |
+//! | browser token | [`browser_token`] | the same, under another label |
 //! | API key | [`api_key`] | 256 random bits; only a hash is kept |
 //!
 //! Secrets that have to be read back, of which no hash would do, are sealed by an [`encryption_ring`].
@@ -46,6 +47,7 @@ pub mod access_token;
 pub mod api_key;
 pub mod attempt_subject;
 mod base62;
+pub mod browser_token;
 pub mod credential_hash;
 pub mod encryption_key;
 pub mod encryption_ring;
@@ -59,6 +61,7 @@ pub use access_token::{
 };
 pub use api_key::{ApiKey, ApiKeyError, ApiKeyRef};
 pub use attempt_subject::AttemptSubject;
+pub use browser_token::BrowserToken;
 pub use credential_hash::{ApiKeyHash, TokenHash};
 pub use encryption_key::{EncryptionKey, EncryptionKeyError, EncryptionKeyId, ShortKeyId};
 pub use encryption_ring::{EncryptionRing, EncryptionRingError, OpenError};

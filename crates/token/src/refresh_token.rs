@@ -103,6 +103,16 @@ pub fn seal(
     ring: &KeyRing,
     context: &RefreshContext,
 ) -> Result<RefreshToken, SealError> {
+    Ok(RefreshToken(seal_as(LABEL, parts, ring, context)?))
+}
+
+/// Seals `parts` as the kind of token that `label` stands for: one of another kind is forged.
+pub(crate) fn seal_as(
+    label: &[u8],
+    parts: &RefreshParts,
+    ring: &KeyRing,
+    context: &RefreshContext,
+) -> Result<SecretString, SealError> {
     let key = ring.find_mac(parts.key).ok_or(SealError(parts.key))?;
     let mut token = [0; TOKEN_BYTES];
     let (body, tag) = token.split_at_mut(BODY_BYTES);
@@ -111,8 +121,8 @@ pub fn seal(
     body[17..25].copy_from_slice(&parts.counter.to_be_bytes());
     body[25..33].copy_from_slice(&parts.issued_at.unix_seconds().to_be_bytes());
     body[33..].copy_from_slice(&parts.key.0);
-    tag.copy_from_slice(hmac::sign(key.refresh_mac(), &context.authenticated(body)).as_ref());
-    Ok(RefreshToken(SecretString::from(BASE64_URL_SAFE_NO_PAD.encode(token))))
+    tag.copy_from_slice(hmac::sign(key.refresh_mac(), &context.authenticated(label, body)).as_ref());
+    Ok(SecretString::from(BASE64_URL_SAFE_NO_PAD.encode(token)))
 }
 
 /// Reads a refresh token and checks its MAC in constant time.
@@ -120,11 +130,21 @@ pub fn seal(
 /// # Errors
 /// [`RefreshTokenError`] when it is none of this installation's.
 pub fn open(text: &str, ring: &KeyRing, context: &RefreshContext) -> Result<RefreshParts, RefreshTokenError> {
+    open_as(LABEL, text, ring, context)
+}
+
+/// Reads a token of the kind that `label` stands for, as [`open`] does.
+pub(crate) fn open_as(
+    label: &[u8],
+    text: &str,
+    ring: &KeyRing,
+    context: &RefreshContext,
+) -> Result<RefreshParts, RefreshTokenError> {
     let token = decode(text).ok_or(RefreshTokenError::Malformed)?;
     let (body, tag) = token.split_at(BODY_BYTES);
     let id = MacKeyId(array(&body[33..]));
     let key = ring.find_mac(id).ok_or(RefreshTokenError::UnknownKey(id))?;
-    hmac::verify(key.refresh_mac(), &context.authenticated(body), tag)
+    hmac::verify(key.refresh_mac(), &context.authenticated(label, body), tag)
         .map_err(|_| RefreshTokenError::Forged)?;
     Ok(RefreshParts {
         session: SessionId(Uuid::from_bytes(array(&body[1..17]))),
@@ -136,9 +156,9 @@ pub fn open(text: &str, ring: &KeyRing, context: &RefreshContext) -> Result<Refr
 
 impl RefreshContext {
     /// What the MAC is made over: every piece behind its length, so that no two contexts read alike.
-    fn authenticated(&self, body: &[u8]) -> Vec<u8> {
+    fn authenticated(&self, label: &[u8], body: &[u8]) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
-        let pieces = [LABEL, self.environment.as_str().as_bytes(), self.issuer.as_bytes(), &generation, body];
+        let pieces = [label, self.environment.as_str().as_bytes(), self.issuer.as_bytes(), &generation, body];
         let mut message = Vec::with_capacity(pieces.iter().map(|piece| 8 + piece.len()).sum());
         for piece in pieces {
             message.extend_from_slice(&(piece.len() as u64).to_be_bytes());
@@ -259,7 +279,7 @@ mod tests {
         bytes[0] = 2;
         let (body, tag) = bytes.split_at_mut(BODY_BYTES);
         let key = ring.active(Timestamp::MAX);
-        tag.copy_from_slice(hmac::sign(key.refresh_mac(), &context().authenticated(body)).as_ref());
+        tag.copy_from_slice(hmac::sign(key.refresh_mac(), &context().authenticated(LABEL, body)).as_ref());
         let text = BASE64_URL_SAFE_NO_PAD.encode(bytes);
         assert_eq!(open(&text, &ring, &context()), Err(RefreshTokenError::Malformed));
     }
@@ -269,8 +289,8 @@ mod tests {
         // Without lengths, moving a character from one piece to the next would give the same bytes.
         let one = RefreshContext { issuer: "ab".to_owned(), ..context() };
         let two = RefreshContext { issuer: "a".to_owned(), ..context() };
-        assert_ne!(one.authenticated(b""), two.authenticated(b"b"));
-        assert!(one.authenticated(b"").starts_with(&[0, 0, 0, 0, 0, 0, 0, LABEL.len() as u8, b'c']));
+        assert_ne!(one.authenticated(LABEL, b""), two.authenticated(LABEL, b"b"));
+        assert!(one.authenticated(LABEL, b"").starts_with(&[0, 0, 0, 0, 0, 0, 0, LABEL.len() as u8, b'c']));
     }
 
     #[test]

@@ -22,7 +22,15 @@ async fn banner(backend: Backend) {
         Backend::Postgres => "database     PostgreSQL at ",
     };
     let listening = format!("listening    http://{}\n", server.address());
-    for part in [listening.as_str(), "environment  sandbox\n", database, "Try next:", "/api/auth/register"] {
+    let dashboard = format!("dashboard    http://{}/dashboard\n", server.address());
+    for part in [
+        listening.as_str(),
+        &dashboard,
+        "environment  sandbox\n",
+        database,
+        "Try next:",
+        "/api/auth/register",
+    ] {
         assert!(banner.contains(part), "{part} in {banner}");
     }
     assert!(!banner.contains("postgres@"), "the database's user is nobody's business: {banner}");

@@ -12,6 +12,7 @@ mod api_key_family;
 mod api_key_rotation;
 mod audit;
 mod authenticate;
+mod browser_session;
 mod encryption_key;
 mod login;
 mod login_throttle;

@@ -13,7 +13,7 @@ pub(crate) enum Policy {
 
 /// What a request to a route is counted against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Budget {
+pub enum Budget {
     /// Nothing: the route is never limited.
     Unlimited,
     /// What every request is counted against.
