@@ -4,6 +4,7 @@
 pub mod app;
 pub mod auth;
 pub mod browser;
+mod chromium;
 mod client;
 pub mod clock;
 mod damage;
@@ -21,6 +22,7 @@ pub mod server;
 pub use app::{Answer, Call, TestApp};
 pub use auth::{OTHER_PASSWORD, PASSWORD, TestAuth, context, login_command, test_config};
 pub use browser::{Browser, Shown};
+pub use chromium::browse;
 pub use client::{client, client_trusting};
 pub use clock::TestClock;
 pub use database::{Backend, TestDatabase};

@@ -1,0 +1,28 @@
+// Every page there is, with something on it.
+'use strict';
+
+const { createKey, signUp } = require('./merchant');
+
+/** Visits all pages in a row and calls `each` with the name of every one of them while it is open. */
+exports.visitAll = async function (page, base, each) {
+  const at = async (name, path) => {
+    await page.goto(base + path);
+    await each(name);
+  };
+  await at('login', '/dashboard/login');
+  await at('register', '/dashboard/register');
+  await page.getByRole('button', { name: 'Sign up' }).evaluate((button) => (button.form.noValidate = true));
+  await page.getByRole('button', { name: 'Sign up' }).click();
+  await page.getByRole('alert').waitFor();
+  await each('register-problems');
+  await signUp(page, base);
+  await each('first-steps');
+  await at('api-keys-empty', '/dashboard/settings/api-keys');
+  await at('api-key-new', '/dashboard/settings/api-keys/new');
+  await createKey(page, base, 'Web shop', ['Read Only', 'Create Payments']);
+  await each('api-key-created');
+  await createKey(page, base, 'Accounting', ['Read Only']);
+  await at('api-keys', '/dashboard/settings/api-keys');
+  await at('overview', '/dashboard');
+  await at('not-found', '/dashboard/nothing');
+};
