@@ -21,7 +21,10 @@ run({
     assert.deepEqual(verified.user.permissions, ['read', 'create_payments']);
     assert.equal(verified.credential.name, 'till');
 
-    await page.reload().catch(() => {});
+    await page.goto(`${base}/dashboard`);
+    await page.getByRole('img', { name: 'till: requests of the last 14 days' }).waitFor();
+    await page.getByText('1 request, 0 refused', { exact: true }).waitFor();
+
     await page.goto(base + KEYS);
     assert.equal((await page.content()).includes(old.slice(12)), false, 'the key is seen again');
 

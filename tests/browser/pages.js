@@ -19,10 +19,16 @@ exports.visitAll = async function (page, base, each) {
   await each('first-steps');
   await at('api-keys-empty', '/dashboard/settings/api-keys');
   await at('api-key-new', '/dashboard/settings/api-keys/new');
-  await createKey(page, base, 'Web shop', ['Read Only', 'Create Payments']);
+  const key = await createKey(page, base, 'Web shop', ['Read Only', 'Create Payments']);
   await each('api-key-created');
+  for (const asked of ['read', 'create_payments', 'read', 'manage_webhooks', 'read']) {
+    await fetch(`${base}/api/auth/verify?permission=${asked}`, { headers: { authorization: `Bearer ${key}` } });
+  }
   await createKey(page, base, 'Accounting', ['Read Only']);
   await at('api-keys', '/dashboard/settings/api-keys');
   await at('overview', '/dashboard');
+  await page.getByText('Figures of Web shop').click();
+  await page.getByRole('columnheader', { name: 'Refused' }).waitFor();
+  await each('overview-figures');
   await at('not-found', '/dashboard/nothing');
 };

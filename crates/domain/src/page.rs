@@ -10,9 +10,6 @@ pub struct PageLimit(u8);
 pub struct PageLimitError;
 
 impl PageLimit {
-    /// As many as a page may hold.
-    pub const MAX: Self = Self(100);
-
     /// Checks a page size.
     ///
     /// # Errors
