@@ -26,6 +26,13 @@ exports.visitAll = async function (page, base, each) {
   }
   await createKey(page, base, 'Accounting', ['Read Only']);
   await at('api-keys', '/dashboard/settings/api-keys');
+  await page.getByRole('link', { name: 'Web shop', exact: true }).click();
+  await page.getByRole('heading', { level: 1, name: 'Web shop' }).waitFor();
+  await each('api-key');
+  await page.getByRole('link', { name: 'Revoke key' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Revoke this key?' }).waitFor();
+  await each('api-key-revoke');
+  await at('security', '/dashboard/settings/security');
   await at('overview', '/dashboard');
   await page.getByText('Figures of Web shop').click();
   await page.getByRole('columnheader', { name: 'Refused' }).waitFor();
