@@ -22,6 +22,11 @@ test *ARGS: setup
     {{ if ARGS == "" { "cargo test --workspace --doc" } else { "" } }}
     scripts/with-postgres cargo nextest run {{ if ARGS =~ '(^| )(-p|--package)\b' { "" } else { "--workspace" } }} "$@"
 
+# Draw the dashboard's pages anew into docs/screenshots, in both colour schemes
+screenshots: setup
+    SCREENSHOTS="{{ justfile_directory() }}/docs/screenshots" \
+        cargo nextest run -p cryptopay --run-ignored only pictures_are_drawn_of_every_page
+
 # Check formatting, lints, dependencies and shell scripts
 lint: deny
     cargo fmt --all --check

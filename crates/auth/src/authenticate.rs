@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cryptopay_domain::{Environment, PermissionSet, Timestamp};
+use cryptopay_domain::{Environment, KeyVerdict, PermissionSet, Timestamp};
 use cryptopay_store::session::SessionSighting;
 use cryptopay_token::{ApiKeyRef, TokenHash, access_token, api_key};
 
@@ -114,10 +114,13 @@ impl Inner {
         let epoch = self.revocations.epoch();
         let found = self.store.find_api_key_by_hash(key.hash().0).await?;
         let now = self.clock.now();
-        let found = found
-            .filter(|found| found.user_disabled_at.is_none() && found.key.status(now).is_usable())
-            .ok_or(Failure::Rejected(Invalid))?;
+        let found = found.ok_or(Failure::Rejected(Invalid))?;
         let key = found.key;
+        if found.user_disabled_at.is_some() || !key.status(now).is_usable() {
+            // Its owner is told that somebody still calls with it.
+            self.usage.keys.count(key.id, KeyVerdict::Refused, now);
+            return Err(Failure::Rejected(Invalid));
+        }
         let principal = Arc::new(Principal {
             user_id: key.user_id,
             username: found.username,

@@ -60,7 +60,8 @@ impl Auth {
     ) -> Outcome<BrowserLogin, LoginRejection> {
         let inner = &*self.inner;
         let (session, user) = inner.begin_login(&command, context).await?;
-        let token = inner.browser_token(&session).ok_or(Failure::Rejected(LoginRejection::WrongCredentials))?;
+        let token =
+            inner.browser_token(&session).ok_or(Failure::Rejected(LoginRejection::WrongCredentials))?;
         if let Some(replaced) = replaced {
             inner.end_replaced(replaced, context).await?;
         }

@@ -21,6 +21,7 @@
 
 pub mod activity;
 pub mod api_key;
+mod api_key_usage;
 mod audit;
 pub mod authenticate;
 pub mod background;

@@ -13,11 +13,15 @@ use cryptopay_store::session::SessionSighting;
 use cryptopay_store::{Store, StoreError};
 use tokio::sync::Notify;
 
+use crate::api_key_usage::KeyCounts;
+
 /// What is waiting to be written.
 #[derive(Default)]
 pub(crate) struct Usage {
     pending: Mutex<Pending>,
     urgent: Notify,
+    /// How much each key is used.
+    pub(crate) keys: KeyCounts,
 }
 
 #[derive(Default, Clone)]
@@ -83,11 +87,15 @@ impl Usage {
         if !batch.api_keys.is_empty() {
             store.mark_api_keys_used(batch.api_keys.iter().map(|(id, at)| (*id, *at)).collect()).await?;
         }
+        self.forget(&batch);
+        self.keys.flush(store).await
+    }
+
+    fn forget(&self, written: &Pending) {
         let mut pending = self.lock();
-        forget_written(&mut pending.sightings, &batch.sightings);
-        forget_written(&mut pending.sessions, &batch.sessions);
-        forget_written(&mut pending.api_keys, &batch.api_keys);
-        Ok(())
+        forget_written(&mut pending.sightings, &written.sightings);
+        forget_written(&mut pending.sessions, &written.sessions);
+        forget_written(&mut pending.api_keys, &written.api_keys);
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {

@@ -3,6 +3,7 @@
 pub(crate) mod create;
 mod expiry;
 pub(crate) mod list;
+pub(crate) mod narrow;
 mod overlap;
 pub(crate) mod revoke;
 pub(crate) mod rotate;

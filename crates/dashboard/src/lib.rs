@@ -45,6 +45,7 @@ mod register;
 mod routes;
 mod security;
 mod site;
+mod usage_chart;
 mod visit;
 
 pub use routes::HOME;

@@ -1,4 +1,4 @@
-//! The first page: what to do first, and what needs a look.
+//! The first page: what to do first, what needs a look, and how the keys are used.
 
 use std::time::Duration;
 
@@ -6,13 +6,14 @@ use askama::Template;
 use cryptopay_domain::api_key::ApiKey;
 use cryptopay_domain::page::{Direction, PageLimit, Position};
 use cryptopay_domain::webhook_endpoint::{DisabledReason, EndpointStatus};
-use cryptopay_domain::{ApiKeyId, PageRequest, Timestamp, WebhookEndpoint};
+use cryptopay_domain::{ApiKeyId, Day, PageRequest, Timestamp, WebhookEndpoint};
 
 use crate::api_key::KeyView;
 use crate::frame::{Frame, Section};
 use crate::moment::Moment;
 use crate::page::{Answer, page};
 use crate::problem::Problem;
+use crate::usage_chart::UsageCharts;
 use crate::visit::MerchantVisit;
 
 /// How long before its end a key is named here.
@@ -25,6 +26,7 @@ struct OverviewPage {
     steps: Steps,
     ending: Vec<KeyView>,
     troubled: Vec<Troubled>,
+    usage: UsageCharts,
 }
 
 /// What a new merchant has done already.
@@ -55,6 +57,8 @@ pub(crate) async fn show(visit: MerchantVisit) -> Answer {
     let usable = || keys.iter().filter(|key| key.status(now).is_usable());
     let mut ending: Vec<&ApiKey> = usable().filter(|key| ends_soon(key, now)).collect();
     ending.sort_by_key(|key| key.effective_end());
+    let usage = visit.site.auth.list_api_key_usage(visit.principal(), &keys).await?;
+    let used = keys.iter().filter_map(|key| Some((key, usage.get(&key.id)?)));
     page(&OverviewPage {
         frame: visit.frame(Section::Overview),
         steps: Steps {
@@ -64,6 +68,7 @@ pub(crate) async fn show(visit: MerchantVisit) -> Answer {
         },
         ending: ending.into_iter().map(|key| KeyView::of(key, now)).collect(),
         troubled: endpoints.iter().filter_map(troubled).collect(),
+        usage: UsageCharts::of(used, Day::of(now)),
     })
 }
 

@@ -71,6 +71,7 @@ pub(crate) fn rows() -> Vec<Row> {
         post("/dashboard/settings/security/password",     Password, Merchant(|visit| Box::pin(security::password::change(visit)))),
         post("/dashboard/settings/security/sessions/end-others", General, Merchant(|visit| Box::pin(security::sessions::end_others(visit)))),
         post("/dashboard/settings/security/sessions/{id}/end", General, Merchant(|visit| Box::pin(security::sessions::end(visit)))),
+        post("/dashboard/settings/api-keys/{id}/narrow",  General,  Recent(|visit| Box::pin(api_key::narrow::narrow(visit)))),
     ]
 }
 

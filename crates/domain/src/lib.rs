@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod api_key;
+pub mod api_key_usage;
 pub mod browser_session;
 pub mod client_address;
 pub mod currency;
@@ -29,6 +30,7 @@ pub mod webhook_endpoint;
 pub mod webhook_event;
 
 pub use amount::Amount;
+pub use api_key_usage::{ApiKeyUsage, Day, KeyVerdict};
 pub use client_address::{ClientAddress, ClientNetwork};
 pub use currency::Currency;
 pub use delivery::{Attempt, Delivery};

@@ -26,12 +26,15 @@ impl Authority {
         !matches!(self, Self::Anyone)
     }
 
-    /// Decides whether `principal`, whose query asks about `asked`, may pass.
-    pub(crate) fn judge(self, principal: &Principal, asked: Option<Permission>) -> Result<(), ApiError> {
+    /// Decides whether `principal`, whose query asks about `asked`, may pass, and by which permission it does.
+    pub(crate) fn judge(
+        self,
+        principal: &Principal,
+        asked: Option<Permission>,
+    ) -> Result<Option<Permission>, ApiError> {
         let needed = match self {
-            Self::Anyone => return Ok(()),
             Self::Login if principal.session().is_none() => return Err(ApiError::LoginRequired),
-            Self::Login => return Ok(()),
+            Self::Anyone | Self::Login => None,
             Self::AnyCredential => asked,
             Self::Permission(permission) => Some(permission),
         };
@@ -39,7 +42,7 @@ impl Authority {
             Some(permission) if !principal.allows(permission) => {
                 Err(ApiError::InsufficientPermissions(permission))
             }
-            _ => Ok(()),
+            _ => Ok(needed),
         }
     }
 }
@@ -131,18 +134,21 @@ mod tests {
         let (full, reading) = (key(&[Permission::FullAccess]), key(&[Permission::Read]));
         let lacking = |permission| Err(ApiError::InsufficientPermissions(permission));
 
-        assert_eq!(Authority::Login.judge(&login, None), Ok(()));
+        assert_eq!(Authority::Login.judge(&login, None), Ok(None));
         assert_eq!(Authority::Login.judge(&full, None), Err(ApiError::LoginRequired));
-        assert_eq!(Authority::AnyCredential.judge(&reading, None), Ok(()));
+        assert_eq!(Authority::AnyCredential.judge(&reading, None), Ok(None));
+        let asked = Some(Permission::Read);
+        assert_eq!(Authority::AnyCredential.judge(&reading, asked), Ok(asked));
         assert_eq!(
             Authority::AnyCredential.judge(&reading, Some(Permission::CreatePayments)),
             lacking(Permission::CreatePayments)
         );
         for permission in Permission::ALL {
             let authority = Authority::Permission(permission);
-            assert_eq!(authority.judge(&login, None), Ok(()));
-            assert_eq!(authority.judge(&full, None), Ok(()));
-            let expected = if permission == Permission::Read { Ok(()) } else { lacking(permission) };
+            assert_eq!(authority.judge(&login, None), Ok(Some(permission)));
+            assert_eq!(authority.judge(&full, None), Ok(Some(permission)));
+            let expected =
+                if permission == Permission::Read { Ok(Some(permission)) } else { lacking(permission) };
             assert_eq!(authority.judge(&reading, None), expected);
         }
     }

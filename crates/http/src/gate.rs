@@ -11,6 +11,7 @@ use std::sync::Arc;
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::{Error, HttpMessage, ResponseError};
 use cryptopay_auth::{Auth, Failure, Principal};
+use cryptopay_domain::{KeyVerdict, Permission};
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
@@ -84,8 +85,8 @@ where
     forward_ready!(handler);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        if let Some((principal, verdict)) = self.judge_from_memory(&mut request) {
-            return self.answer_from_memory(request, &principal, verdict);
+        if let Some(judged) = self.judge_from_memory(&mut request) {
+            return self.answer_from_memory(request, judged);
         }
         let (handler, auth, limits) = (Rc::clone(&self.handler), self.auth.clone(), self.limits.clone());
         let row = self.row;
@@ -103,10 +104,7 @@ where
 impl<S> Gated<S> {
     /// The hot path: a remembered credential on a route that answers from memory, and no body. Nothing is
     /// logged there, so it goes without a span.
-    fn judge_from_memory(
-        &self,
-        request: &mut ServiceRequest,
-    ) -> Option<(Arc<Principal>, Result<(), ApiError>)> {
+    fn judge_from_memory(&self, request: &mut ServiceRequest) -> Option<Judged> {
         let is_cold = self.row.authority != Authority::AnyCredential
             || sandbox_error::is_asked(self.auth.environment(), request.headers())
             || has_payload(request);
@@ -121,7 +119,7 @@ impl<S> Gated<S> {
             facts.route = self.row.path;
             facts.principal = Some(Arc::clone(&principal));
         });
-        Some((principal, verdict.and_then(|()| refuse_any(query.problems(self.row.query)))))
+        Some(Judged { principal, verdict, problems: query.problems(self.row.query) })
     }
 }
 
@@ -134,28 +132,44 @@ where
             Future = LocalBoxFuture<'static, Result<ServiceResponse, Error>>,
         > + 'static,
 {
-    /// The answer where `verdict` is what is left to be told once the limits have been. Nothing is awaited
+    /// The answer where what was judged is what is left to be told once the limits have been. Nothing is awaited
     /// unless several replicas count together.
     fn answer_from_memory(
         &self,
         request: ServiceRequest,
-        principal: &Arc<Principal>,
-        verdict: Result<(), ApiError>,
+        judged: Judged,
     ) -> LocalBoxFuture<'static, Result<ServiceResponse, Error>> {
-        let answer = |handler: &S, request: ServiceRequest, verdict: Result<(), ApiError>| match verdict {
-            Ok(()) => handler.call(request),
-            Err(error) => Box::pin(ready(Ok(request.into_response(error.error_response())))),
+        let answer = |auth: &Auth, handler: &S, request: ServiceRequest, judged: Judged| {
+            note_use(auth, &judged.principal, &judged.verdict);
+            match judged.verdict.and_then(|_| refuse_any(judged.problems)) {
+                Ok(()) => handler.call(request),
+                Err(error) => Box::pin(ready(Ok(request.into_response(error.error_response())))),
+            }
         };
-        let counted = self.limits.count_at_once(&request, Counted::Both(&principal.credential));
+        let counted = self.limits.count_at_once(&request, Counted::Both(&judged.principal.credential));
         if let Some(counted) = counted {
-            return answer(&self.handler, request, counted.and(verdict));
+            return answer(&self.auth, &self.handler, request, judged.limited(counted));
         }
-        let (handler, limits) = (Rc::clone(&self.handler), self.limits.clone());
-        let principal = Arc::clone(principal);
+        let (handler, auth, limits) = (Rc::clone(&self.handler), self.auth.clone(), self.limits.clone());
         Box::pin(async move {
-            let counted = limits.count(&request, Counted::Both(&principal.credential)).await;
-            answer(&handler, request, counted.and(verdict)).await
+            let counted = limits.count(&request, Counted::Both(&judged.principal.credential)).await;
+            answer(&auth, &handler, request, judged.limited(counted)).await
         })
+    }
+}
+
+/// What is to be told of a request from memory.
+struct Judged {
+    principal: Arc<Principal>,
+    /// The permission that it is let in by, if the route demands one.
+    verdict: Result<Option<Permission>, ApiError>,
+    problems: FieldProblems,
+}
+
+impl Judged {
+    /// The same where the limits come first.
+    fn limited(self, counted: Result<(), ApiError>) -> Self {
+        Self { verdict: counted.and(self.verdict), ..self }
     }
 }
 
@@ -172,14 +186,16 @@ async fn admit(
         Some(principal) => Counted::Both(&principal.credential),
         None => Counted::Client,
     };
-    limits.count(request, counted).await?;
+    let limited = limits.count(request, counted).await;
+    refuse_limited(auth, remembered.as_deref(), limited)?;
     let query = Query::read(request.query_string());
     let asked_error = sandbox_error::asked(auth.environment(), request.headers(), row);
     let principal = match (row.authority.is_protected(), remembered, &asked_error) {
         (true, Some(principal), _) => Some(principal),
         (true, None, _) => {
             let principal = authenticate(auth, request).await?;
-            limits.count(request, Counted::Credential(&principal.credential)).await?;
+            let limited = limits.count(request, Counted::Credential(&principal.credential)).await;
+            refuse_limited(auth, Some(&principal), limited)?;
             Some(principal)
         }
         // Nobody needs a credential here, but an error is only for whoever has one.
@@ -192,7 +208,9 @@ async fn admit(
             limits.pretend(request, retry_after);
         }
         asked_error.map_or(Ok(()), Err)?;
-        row.authority.judge(&principal, query.asked_permission())?;
+        let verdict = row.authority.judge(&principal, query.asked_permission());
+        note_use(auth, &principal, &verdict);
+        verdict?;
     }
     let problems = query.problems(row.query);
     match row.body {
@@ -217,6 +235,30 @@ async fn admit(
         }
     }
     Ok(None)
+}
+
+/// Takes a request into the figures of its key.
+fn note_use(auth: &Auth, principal: &Principal, verdict: &Result<Option<Permission>, ApiError>) {
+    auth.count_request(
+        principal,
+        match verdict {
+            Ok(Some(permission)) => KeyVerdict::Granted(*permission),
+            Ok(None) => KeyVerdict::Verified,
+            Err(_) => KeyVerdict::Refused,
+        },
+    );
+}
+
+/// Refuses what is beyond a limit, which the figures of its key tell, if it is known.
+fn refuse_limited(
+    auth: &Auth,
+    principal: Option<&Principal>,
+    limited: Result<(), ApiError>,
+) -> Result<(), ApiError> {
+    if let (Some(principal), Err(_)) = (principal, &limited) {
+        auth.count_request(principal, KeyVerdict::Refused);
+    }
+    limited
 }
 
 /// Who the credential of a request stands for, if that is remembered.

@@ -28,6 +28,7 @@
 
 mod access_log;
 mod api_key;
+mod api_key_usage;
 mod authority;
 mod body;
 mod client_address;

@@ -19,8 +19,8 @@ use crate::route::Verb;
 use crate::routes::ROUTES;
 use crate::webhook_document::webhooks;
 use crate::{
-    api_key, delivery, health, login, paseto_keys, password, payment_order, profile, register, sandbox_error,
-    session, token, verify, webhook_endpoint,
+    api_key, api_key_usage, delivery, health, login, paseto_keys, password, payment_order, profile, register,
+    sandbox_error, session, token, verify, webhook_endpoint,
 };
 
 /// The name of the security scheme.
@@ -42,6 +42,7 @@ pub(crate) const SANDBOX_ERROR: &str = "SandboxError";
         session::logout, session::list, session::end, session::end_others,
         profile::get, profile::change, password::change,
         api_key::list, api_key::create, api_key::get, api_key::change, api_key::revoke, api_key::rotate,
+        api_key_usage::get,
         payment_order::list, payment_order::create, payment_order::get, payment_order::simulate,
         webhook_endpoint::list, webhook_endpoint::create, webhook_endpoint::get, webhook_endpoint::change,
         webhook_endpoint::delete, webhook_endpoint::rotate_secret,

@@ -20,8 +20,8 @@ use crate::route::BodyRule::{Ignored, Nothing, Optional, Required};
 use crate::route::Verb::{Any, Delete, Get, Patch, Post};
 use crate::route::{RouteRow, row};
 use crate::{
-    api_key, delivery, health, login, openapi, paseto_keys, password, payment_order, profile, register,
-    session, token, unread_body, verify, webhook_endpoint,
+    api_key, api_key_usage, delivery, health, login, openapi, paseto_keys, password, payment_order, profile,
+    register, session, token, unread_body, verify, webhook_endpoint,
 };
 
 const NONE: Parameters = Only(&[]);
@@ -51,6 +51,7 @@ pub(crate) static ROUTES: &[RouteRow] = {
         row(Patch,  "/api/auth/api-keys/{id}",                           Permission(FullAccess),     NONE,               Required, &[NotFound, Conflict], || web::to(api_key::change)),
         row(Delete, "/api/auth/api-keys/{id}",                           Permission(FullAccess),     NONE,               Nothing,  &[NotFound], || web::to(api_key::revoke)),
         row(Post,   "/api/auth/api-keys/{id}/rotate",                    Permission(FullAccess),     NONE,               Optional, &[NotFound, Conflict], || web::to(api_key::rotate)),
+        row(Get,    "/api/auth/api-keys/{id}/usage",                     Permission(FullAccess),     NONE,               Nothing,  &[NotFound], || web::to(api_key_usage::get)),
         row(Get,    "/api/payment-orders",                               Permission(Read),           PAGE,               Nothing,  &[], || web::to(payment_order::list)),
         row(Post,   "/api/payment-orders",                               Permission(CreatePayments), NONE,               Required, &[IdempotencyConflict], || web::to(payment_order::create)),
         row(Get,    "/api/payment-orders/{id}",                          Permission(Read),           NONE,               Nothing,  &[NotFound], || web::to(payment_order::get)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cryptopay_domain::api_key_usage::{DAYS_KEPT, Day};
 use cryptopay_domain::idempotency_key::ANSWER_KEPT;
 use cryptopay_domain::{Timestamp, UserId};
 use diesel::dsl::{exists, not};
@@ -35,6 +36,8 @@ pub struct Cleared {
     pub sessions: usize,
     /// API keys that are no longer listed.
     pub api_keys: usize,
+    /// Days of API keys' use that are no longer kept.
+    pub api_key_days: usize,
     /// Feed rows whose tokens have all expired.
     pub revocations: usize,
     /// Audit events that are older than they are kept.
@@ -57,6 +60,7 @@ impl Cleared {
     pub const fn total(self) -> usize {
         self.sessions
             + self.api_keys
+            + self.api_key_days
             + self.revocations
             + self.audit_events
             + self.login_attempts
@@ -79,7 +83,12 @@ macro_rules! clear_piece {
     };
 }
 
-/// Its rows have no one column that is their key.
+/// Their rows have no one column that is their key.
+const CLEAR_API_KEY_DAYS: Dialects = Dialects {
+    sqlite: "DELETE FROM api_key_days WHERE rowid IN (SELECT rowid FROM api_key_days WHERE day <= ? LIMIT ?)",
+    postgres: "DELETE FROM api_key_days WHERE ctid = ANY(ARRAY( \
+               SELECT ctid FROM api_key_days WHERE day <= ? LIMIT ? FOR UPDATE SKIP LOCKED))",
+};
 const CLEAR_ANSWERS: Dialects = Dialects {
     sqlite: "DELETE FROM idempotency_answers WHERE rowid IN \
              (SELECT rowid FROM idempotency_answers WHERE created_at < ? LIMIT ?)",
@@ -114,6 +123,7 @@ impl Store {
         Ok(Cleared {
             sessions: ended + expired,
             api_keys: self.clear_api_keys(now).await?,
+            api_key_days: self.clear_api_key_days(now).await?,
             revocations: clear_piece!(self, revocations, i64, revocations::forget_after.lt(At(now))),
             audit_events: clear_piece!(self, audit_events, i64, audit_events::occurred_at.lt(audit_over)),
             login_attempts: self.clear_attempts(now).await?,
@@ -128,6 +138,13 @@ impl Store {
         writing!(self, |conn| {
             let clear = conn.statement(CLEAR_ATTEMPTS).moment(now.before(ATTEMPTS_KEPT)).number(PIECE);
             Ok(clear.execute(conn).await?)
+        })
+    }
+
+    async fn clear_api_key_days(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let over = Day::of(now).before(DAYS_KEPT).to_string();
+        writing!(self, |conn| {
+            Ok(conn.statement(CLEAR_API_KEY_DAYS).text(over).number(PIECE).execute(conn).await?)
         })
     }
 

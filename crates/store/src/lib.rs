@@ -8,6 +8,7 @@
 mod macros;
 
 pub mod api_key;
+pub mod api_key_usage;
 pub mod audit;
 mod database_url;
 pub mod delivery;

@@ -81,6 +81,23 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::moment::Moment;
 
+    api_key_days (api_key_id, day) {
+        api_key_id -> Text,
+        day -> Text,
+        requests -> BigInt,
+        refusals -> BigInt,
+        read_at -> Nullable<Moment>,
+        create_payments_at -> Nullable<Moment>,
+        manage_webhooks_at -> Nullable<Moment>,
+        full_access_at -> Nullable<Moment>,
+        verified_at -> Nullable<Moment>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::moment::Moment;
+
     revocations (id) {
         id -> BigInt,
         kind -> Text,

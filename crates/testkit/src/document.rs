@@ -187,6 +187,7 @@ fn is_of_format(rule: &Value, text: &str) -> bool {
         Some("date-time") => {
             text.len() == "2024-01-02T12:00:00Z".len() && cryptopay_domain::Timestamp::parse(text).is_ok()
         }
+        Some("date") => text.parse::<cryptopay_domain::Day>().is_ok(),
         Some("int64") => false,
         other => panic!("the format {other:?} is not understood"),
     }

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod auth;
 pub mod browser;
+mod chromium;
 mod client;
 pub mod clock;
 mod damage;
@@ -23,6 +24,7 @@ pub use auth::{
     OTHER_PASSWORD, PASSWORD, TestAuth, context, context_from, login_command, test_config, unthrottled_config,
 };
 pub use browser::{Browser, Shown};
+pub use chromium::browse;
 pub use client::{client, client_trusting};
 pub use clock::TestClock;
 pub use database::{Backend, TestDatabase};

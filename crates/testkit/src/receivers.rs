@@ -121,8 +121,7 @@ impl Drop for WebhookReceiver {
 /// A program as merchants write them, in Node or Python by its name, with the libraries that `scripts/setup` installs.
 #[must_use]
 pub fn merchant_program(script: &Path) -> Command {
-    let installed = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let installed = installed.join("receivers");
+    let installed = installed().join("receivers");
     let interpreter = match script.extension() {
         Some(extension) if extension == "py" => installed.join("python/bin/python"),
         _ => PathBuf::from("node"),
@@ -145,7 +144,13 @@ fn command(kind: ReceiverKind) -> Command {
     merchant_program(&root().join("tests/receivers").join(script))
 }
 
-fn root() -> PathBuf {
+/// Where `scripts/setup` puts libraries.
+pub(crate) fn installed() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

@@ -308,6 +308,11 @@ impl Server {
         fs::read_to_string(&self.output.log).expect("the log")
     }
 
+    /// Remembers a secret that came or went by another way than this, to be looked for in the log.
+    pub fn keep_secret(&self, secret: &str) {
+        self.output.keep_secret(secret);
+    }
+
     /// What it has printed to standard error so far.
     #[must_use]
     pub fn banner(&self) -> String {

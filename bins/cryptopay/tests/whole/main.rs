@@ -11,6 +11,7 @@
 mod command_line;
 mod configuration;
 mod crash;
+mod dashboard;
 mod database_away;
 mod doctor;
 mod forward_auth;

@@ -10,6 +10,7 @@
 mod api_key;
 mod api_key_family;
 mod api_key_rotation;
+mod api_key_usage;
 mod audit;
 mod authenticate;
 mod browser_session;

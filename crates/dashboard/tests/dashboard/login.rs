@@ -8,6 +8,7 @@ on_both_databases! {
     a_merchant_signs_up_and_is_logged_in => sign_up;
     a_sign_up_that_breaks_a_rule_says_so_beside_the_field => refused_sign_up;
     a_wrong_login_is_told_the_same_whoever_it_names => wrong_login;
+    after_too_many_wrong_passwords_the_next_has_to_wait_whoever_it_names => throttled;
     a_login_leads_back_to_the_page_that_asked_for_it => leads_back;
     after_the_log_out_the_session_is_over_wherever_its_cookie_is => log_out;
     a_session_that_ended_elsewhere_opens_nothing => ended_elsewhere;
@@ -71,6 +72,26 @@ async fn wrong_login(backend: Backend) {
         told.push(shown.text_of("login-problem"));
     }
     assert!(told.iter().all(|text| text == &told[0] && !text.is_empty()), "{told:?}");
+}
+
+async fn throttled(backend: Backend) {
+    let app = TestApp::start_with_dashboard(backend).await;
+    app.core.register("alice").await;
+    let mut browser = Browser::new(&app);
+    let mut told = Vec::new();
+    for username in ["alice", "nobody"] {
+        for _ in 0..10 {
+            assert_eq!(browser.log_in(username, "wrong").await.status, 422, "{username}");
+        }
+        let hashed = app.core.auth.hash_runs();
+        let shown = browser.log_in(username, PASSWORD).await;
+        assert_eq!((shown.status, app.core.auth.hash_runs()), (429, hashed), "{username}");
+        told.push(shown.html.replace(username, "NAME"));
+    }
+    assert_eq!(told[0], told[1]);
+    app.core.clock.advance(Duration::from_secs(1));
+    let shown = browser.log_in("alice", PASSWORD).await;
+    assert_eq!((shown.status, shown.location()), (303, Some("/dashboard")));
 }
 
 async fn leads_back(backend: Backend) {

@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests, though the lint does not see it"
 )]
 
+mod api_key_usage;
 mod api_keys;
 mod attacks;
 mod key_changes;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
 
 mod account;
+mod api_key_usage;
 mod api_keys;
 mod bad_bodies;
 mod bad_fields;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cryptopay_domain::Permission;
 use cryptopay_testkit::{Backend, Cast, Document, Operation, PASSWORD, Persona, TestApp, on_both_databases};
 
-use crate::objects::{payment_order, webhook_endpoint};
+use crate::objects::{everything, payment_order, webhook_endpoint};
 
 /// One operation, and the verdicts in the order of [`Persona::ACCEPTED`], after that on everyone who is
 /// refused.
@@ -60,6 +60,7 @@ const TABLE: &[Row] = &[
     row("PATCH",   "/api/auth/api-keys/{id}",          r#"{"name": "renamed"}"#,                                            NOBODY, [OK,    HIDDEN, LACKS, LACKS, LACKS, HIDDEN]),
     row("DELETE",  "/api/auth/api-keys/{id}",          "",                                                                  NOBODY, [OK,    HIDDEN, LACKS, LACKS, LACKS, HIDDEN]),
     row("POST",    "/api/auth/api-keys/{id}/rotate",   "",                                                                  NOBODY, [MADE,  HIDDEN, LACKS, LACKS, LACKS, HIDDEN]),
+    row("GET",     "/api/auth/api-keys/{id}/usage",    "",                                                                  NOBODY, [OK,    HIDDEN, LACKS, LACKS, LACKS, HIDDEN]),
     row("GET",     "/api/payment-orders",              "",                                                                  NOBODY, [OK,    OK,    OK,    LACKS, LACKS, OK]),
     row("POST",    "/api/payment-orders",              r#"{"amount": "49.90", "currency": "USD"}"#,                         NOBODY, [MADE,  MADE,  LACKS, MADE,  LACKS, MADE]),
     row("GET",     "/api/payment-orders/{id}",         "",                                                                  NOBODY, [OK,    HIDDEN, OK,   LACKS, LACKS, OK]),
@@ -171,6 +172,10 @@ async fn path_of(app: &TestApp, path: &str) -> String {
         alice.credential.id()
     } else if path.contains("/payment-orders/") {
         payment_order(app, &alice).await.to_string()
+    } else if path.ends_with("/usage") {
+        // One that is there already, since there may only be so many.
+        let keys = app.core.auth.list_api_keys(&alice, everything()).await.unwrap().items;
+        keys.iter().find(|key| key.parent.is_none()).unwrap().id.to_string()
     } else {
         app.core.api_key(&alice, &[Permission::Read], None).await.details.id.to_string()
     };

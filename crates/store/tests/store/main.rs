@@ -7,6 +7,7 @@
 )]
 
 mod api_key;
+mod api_key_usage;
 mod availability;
 mod cancellation;
 mod database_url;
