@@ -54,6 +54,7 @@ const METHODS: &[(&str, &str)] = &[
     ("/api/auth/api-keys", "GET, POST"),
     ("/api/auth/api-keys/{id}", "GET, PATCH, DELETE"),
     ("/api/auth/api-keys/{id}/rotate", "POST"),
+    ("/api/auth/api-keys/{id}/usage", "GET"),
     ("/api/payment-orders", "GET, POST"),
     ("/api/payment-orders/{id}", "GET"),
     ("/api/payment-orders/{id}/simulate", "POST"),
