@@ -80,7 +80,7 @@ fn tests_named_in(document: &str) -> BTreeSet<&str> {
 }
 
 fn sources(root: &Path) -> Vec<String> {
-    let code = ["crates", "bins"].iter().flat_map(|folder| files_below(&root.join(folder), "rs"));
+    let code = ["crates", "bins", "fuzz"].iter().flat_map(|folder| files_below(&root.join(folder), "rs"));
     code.filter_map(|path| fs::read_to_string(path).ok()).collect()
 }
 
