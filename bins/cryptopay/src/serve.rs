@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     // Each delivery under way is a connection, and so is each client.
     let open_files = raise_open_file_limit();
     let connections = connections_within(options.connections, open_files);
-    let (runtime, delivering) = (start::runtime()?, start::delivery_runtime()?);
+    let (runtime, delivering) = (start::runtime()?, start::delivery_runtime(&settings.database)?);
     runtime.block_on(serve(options, connections, settings, delivering.handle()))
 }
 

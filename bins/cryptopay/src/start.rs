@@ -23,20 +23,49 @@ pub(crate) fn runtime() -> anyhow::Result<Runtime> {
         .context("the runtime cannot be started")
 }
 
-/// The runtime of webhook deliveries. Its threads give way: where the processors are busy, requests go first, and
-/// deliveries get a few per cent of them (nice 15, of which Linux makes a weight of 36 beside 1024).
-pub(crate) fn delivery_runtime() -> anyhow::Result<Runtime> {
+/// The runtime of webhook deliveries. Its threads give way: where the processors are busy, requests go first.
+///
+/// Beside PostgreSQL, deliveries then get a few per cent of them (nice 15, of which Linux makes a weight of 36 beside
+/// 1024). On SQLite every write of a group waits while the one writer flushes, which leaves the processor to a delivery;
+/// once woken, the writer must not wait for the rest of that one's time slice, milliseconds long whatever the niceness, so
+/// deliveries run when nobody else would (`SCHED_IDLE`, sched(7)).
+pub(crate) fn delivery_runtime(database: &DatabaseUrl) -> anyhow::Result<Runtime> {
+    let give_way: fn() = match database {
+        DatabaseUrl::Sqlite(_) => run_when_idle,
+        DatabaseUrl::Postgres(_) => run_with_less_weight,
+    };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("deliveries")
-        .on_thread_start(|| {
-            // On Linux this is of the calling thread alone (sched(7)). Where it fails, they are merely equals.
-            let _ = rustix::process::nice(15);
-        })
+        .on_thread_start(give_way)
         .enable_all()
         .build()
         .context("the runtime of deliveries cannot be started")
 }
+
+// Where these fail, and on systems other than Linux, the threads are merely equals.
+
+#[cfg(target_os = "linux")]
+fn run_when_idle() {
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy);
+}
+
+#[cfg(target_os = "linux")]
+fn run_with_less_weight() {
+    // Of the calling thread alone (sched(7)).
+    let _ = rustix::process::nice(15);
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn run_when_idle() {}
+
+#[cfg(not(target_os = "linux"))]
+const fn run_with_less_weight() {}
 
 /// Makes the data directory, brings the schema up to date and starts the auth core.
 pub(crate) async fn start(settings: Settings, data_dir: &Path) -> anyhow::Result<Auth> {

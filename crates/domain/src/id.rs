@@ -76,6 +76,16 @@ opaque_id!(
     DeliveryId
 );
 
+impl DeliveryId {
+    /// The delivery of an event to the endpoint of this number among those that are told of it.
+    ///
+    /// The deliveries of an event are those that directly follow it in order, so that they are found by their keys.
+    #[must_use]
+    pub const fn of(event: WebhookEventId, number: u8) -> Self {
+        Self(Uuid::from_u128(event.0.as_u128().wrapping_add(1 + number as u128)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +97,13 @@ mod tests {
         for wrong in ["", "0193F1B2C3D4700089ABCDEF01234567", "0193f1b2-c3d4-7000-89ab-cdef01234567", "x"] {
             assert_eq!(wrong.parse::<SessionId>(), Err(IdError), "{wrong}");
         }
+    }
+    #[test]
+    fn the_deliveries_of_an_event_directly_follow_it() {
+        let event: WebhookEventId = "0193f1b2c3d4700089abcdef012345ff".parse().unwrap();
+        let delivery = |number| DeliveryId::of(event, number).to_string();
+        assert_eq!(delivery(0), "0193f1b2c3d4700089abcdef01234600");
+        assert_eq!(delivery(1), "0193f1b2c3d4700089abcdef01234601");
+        assert_eq!(delivery(u8::MAX), "0193f1b2c3d4700089abcdef012346ff");
     }
 }

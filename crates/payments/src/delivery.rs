@@ -45,8 +45,7 @@ impl Payments {
         let now = inner.now();
         let event = test_event(WebhookEventId(inner.next_id(now)?), endpoint, now)
             .map_err(|error| Failure::fault(&error))?;
-        let id = DeliveryId(inner.next_id(now)?);
-        let delivery = inner.store().insert_test_delivery(principal.user_id, endpoint, event, id).await?;
+        let delivery = inner.store().insert_test_delivery(principal.user_id, endpoint, event).await?;
         inner.announce(delivery.iter().count());
         delivery.ok_or(Failure::Rejected(SendRejection::NotFound))
     }

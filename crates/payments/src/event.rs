@@ -1,9 +1,8 @@
 //! Events: what endpoints are told, as it is kept and sent.
 
-use cryptopay_domain::{DeliveryId, EventType, PaymentOrder, Timestamp, WebhookEndpointId, WebhookEventId};
+use cryptopay_domain::{EventType, PaymentOrder, Timestamp, WebhookEndpointId, WebhookEventId};
 use cryptopay_store::webhook_event::NewEvent;
 use cryptopay_webhook::{CanonicalObject, CanonicalValue, EventTooLarge, event_body};
-use uuid::Uuid;
 
 use crate::order_data::order_data;
 
@@ -30,17 +29,6 @@ pub(crate) fn test_event(
     new_event(id, EventType::WebhookTest, data.into(), now)
 }
 
-/// Identifiers for the deliveries of one event, counted up from a random one: they are drawn inside a
-/// transaction, which cannot wait for randomness to fail.
-pub(crate) fn delivery_ids(first: Uuid) -> impl FnMut() -> DeliveryId + Send + 'static {
-    let mut next = first.as_u128();
-    move || {
-        let id = DeliveryId(Uuid::from_u128(next));
-        next = next.wrapping_add(1);
-        id
-    }
-}
-
 fn new_event(
     id: WebhookEventId,
     event_type: EventType,
@@ -54,14 +42,7 @@ fn new_event(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_deliveries_of_an_event_have_identifiers_of_their_own() {
-        let mut ids = delivery_ids(Uuid::from_u128(0x0193_f1b2_c3d4_7000_89ab_cdef_0123_4567));
-        let drawn: Vec<DeliveryId> = (0..20).map(|_| ids()).collect();
-        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(drawn[19].to_string().parse(), Ok(drawn[19]));
-    }
+    use uuid::Uuid;
 
     #[test]
     fn a_test_event_says_what_it_is() {

@@ -8,12 +8,11 @@ use cryptopay_domain::{
 };
 use cryptopay_store::idempotency::IdempotentRequest;
 use cryptopay_store::payment_order::{OrderChange, OrderInsert};
-use cryptopay_store::webhook_event::FirstAttempts;
 use cryptopay_webhook::EventTooLarge;
 
 use crate::core::Payments;
 use crate::endpoint::NotFound;
-use crate::event::{delivery_ids, order_event};
+use crate::event::order_event;
 
 /// What a merchant asks to be paid.
 #[derive(Clone, Debug)]
@@ -97,10 +96,9 @@ impl Payments {
             fingerprint,
             answer: answer.clone(),
         });
-        let id = delivery_ids(inner.next_id(now)?);
         let turn = inner.handover.turn(principal.user_id, now);
-        let first = FirstAttempts { id, leased_until: turn.as_ref().map(|turn| turn.leased_until) };
-        match inner.store().insert_payment_order(order, idempotent, event, first).await? {
+        let leased_until = turn.as_ref().map(|turn| turn.leased_until);
+        match inner.store().insert_payment_order(order, idempotent, event, leased_until).await? {
             OrderInsert::Inserted { deliveries } => {
                 inner.tell(turn, deliveries);
                 Ok(answer)
@@ -153,16 +151,15 @@ impl Payments {
         }
         let now = inner.now();
         let event_id = WebhookEventId(inner.next_id(now)?);
-        let id = delivery_ids(inner.next_id(now)?);
         let turn = inner.handover.turn(principal.user_id, now);
-        let first = FirstAttempts { id, leased_until: turn.as_ref().map(|turn| turn.leased_until) };
+        let leased_until = turn.as_ref().map(|turn| turn.leased_until);
         let decide = move |order| {
             let order = decide_simulation(order, outcome, now).map_err(Refusal::NoLongerPending)?;
             let event =
                 order_event(event_id, outcome.event_type(), &order, now).map_err(Refusal::EventTooLarge)?;
             Ok((order, event))
         };
-        match inner.store().change_payment_order(principal.user_id, order, decide, first).await? {
+        match inner.store().change_payment_order(principal.user_id, order, decide, leased_until).await? {
             OrderChange::Changed { order, deliveries } => {
                 inner.tell(turn, deliveries);
                 Ok(order)

@@ -26,8 +26,8 @@ const LOOK: Dialects = Dialects {
                SELECT (SELECT min(n.endpoint_id) FROM webhook_deliveries n \
                        WHERE n.due_at IS NOT NULL AND n.lane = ? AND n.endpoint_id > walk.endpoint_id), step + 1 \
                FROM walk WHERE walk.endpoint_id IS NOT NULL AND step < ?) \
-             SELECT w.endpoint_id, d.id FROM walk w LEFT JOIN webhook_deliveries d ON d.rowid IN (\
-               SELECT i.rowid FROM webhook_deliveries i \
+             SELECT w.endpoint_id, d.id FROM walk w LEFT JOIN webhook_deliveries d ON d.id IN (\
+               SELECT i.id FROM webhook_deliveries i \
                WHERE i.lane = ? AND i.endpoint_id = w.endpoint_id \
                AND i.due_at <= iif(w.endpoint_id IN (SELECT value FROM json_each(?)), '', ?) ORDER BY i.due_at LIMIT ?) \
              WHERE w.endpoint_id IS NOT NULL LIMIT ?",

@@ -3,6 +3,8 @@
 //! A lease is nothing but a later `due_at`. A worker that vanishes leaves its deliveries due again at that
 //! moment, for any replica to take.
 
+use std::collections::BTreeSet;
+
 use cryptopay_domain::webhook_endpoint::EndpointStatus;
 use cryptopay_domain::{
     DeliveryId, EventType, Timestamp, WebhookEndpoint, WebhookEndpointId, WebhookEventId,
@@ -120,8 +122,8 @@ impl Store {
         Ok(Lease { deliveries, reached })
     }
 
-    /// Loads what was taken. What was on its way to an endpoint that was disabled or deleted meanwhile ends
-    /// here.
+    /// Loads what was taken. What was on its way to an endpoint that was disabled or deleted meanwhile ends here, and so
+    /// does what belongs to rows that somebody removed by hand.
     async fn load_leased(
         &self,
         ids: Vec<String>,
@@ -129,6 +131,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<LeasedDelivery>, StoreError> {
         type Row = (LeasedRow, (String, Vec<u8>), EndpointRow, Option<At>);
+        let mut pointless: BTreeSet<String> = ids.iter().cloned().collect();
         let rows: Vec<Row> = reading!(self, |conn| {
             let query = webhook_deliveries::table
                 .inner_join(webhook_events::table)
@@ -144,8 +147,8 @@ impl Store {
             Ok(query.load(conn).await?)
         })?;
         let mut leased = Vec::with_capacity(rows.len());
-        let mut pointless: Vec<String> = Vec::new();
         for (row, (event_type, body), endpoint, deleted_at) in rows {
+            pointless.remove(&row.id);
             let readable = WebhookEndpoint::try_from(endpoint)
                 .and_then(|endpoint| leased_delivery(&row, &event_type, body, leased_until, endpoint));
             match readable {
@@ -154,12 +157,15 @@ impl Store {
                 {
                     leased.push(delivery);
                 }
-                Ok(_) => pointless.push(row.id),
+                Ok(_) => {
+                    pointless.insert(row.id);
+                }
                 // A later version's, perhaps, whose replica takes it when this lease ends: the others go on.
                 Err(error) => tracing::error!(delivery = row.id, %error, "a delivery cannot be made"),
             }
         }
         if !pointless.is_empty() {
+            let pointless = pointless.into_iter().collect();
             writing!(self, |conn| conn.fail_deliveries(pointless, now).await)?;
         }
         Ok(leased)

@@ -1,13 +1,15 @@
 //! Clearing away what nobody needs any more, so that no table grows for ever.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cryptopay_domain::api_key_usage::{DAYS_KEPT, Day};
 use cryptopay_domain::idempotency_key::ANSWER_KEPT;
-use cryptopay_domain::{Timestamp, UserId};
+use cryptopay_domain::{DeliveryId, Timestamp, UserId};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use serde::Serialize;
 
 use crate::moment::At;
 use crate::schema::{
@@ -54,6 +56,12 @@ pub struct Cleared {
     pub endpoints: usize,
 }
 
+/// What went with a piece of deliveries.
+struct ClearedDeliveries {
+    deliveries: usize,
+    events: usize,
+}
+
 impl Cleared {
     /// All rows together.
     #[must_use]
@@ -81,6 +89,79 @@ macro_rules! clear_piece {
             Ok(diesel::delete(piece).execute(conn).await?)
         })?
     };
+}
+
+/// Removes one piece of the deliveries that a filter finds, unless it no longer finds them, and the events that nobody
+/// needs after that.
+macro_rules! clear_deliveries {
+    ($store:expr, $filter:expr) => {
+        writing!($store, |conn| {
+            let found: Vec<(String, String)> = webhook_deliveries::table
+                .filter($filter)
+                .select((webhook_deliveries::id, webhook_deliveries::event_id))
+                .order(webhook_deliveries::id)
+                .limit(PIECE)
+                .load(conn)
+                .await?;
+            let (ids, events): (Vec<String>, BTreeSet<String>) = found.into_iter().unzip();
+            let piece = webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(ids)).filter($filter);
+            let deliveries: usize = diesel::delete(piece).execute(conn).await?;
+            Ok(ClearedDeliveries {
+                deliveries,
+                events: conn.clear_events(events.into_iter().collect()).await?,
+            })
+        })?
+    };
+}
+
+/// Where an event's deliveries are, as it goes into a statement.
+#[derive(Serialize)]
+struct DeliveriesOfEvent {
+    event: String,
+    first: String,
+    last: String,
+}
+
+const CLEAR_EVENTS: Dialects = Dialects {
+    sqlite: "DELETE FROM webhook_events WHERE id IN (SELECT value ->> 'event' FROM json_each(?) \
+             WHERE NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d \
+             WHERE d.id BETWEEN value ->> 'first' AND value ->> 'last'))",
+    postgres: "DELETE FROM webhook_events WHERE id = ANY(ARRAY(SELECT e.event \
+               FROM json_to_recordset(?::json) AS e(event text, first text, last text) \
+               WHERE NOT EXISTS (SELECT FROM webhook_deliveries AS d WHERE d.id BETWEEN e.first AND e.last)))",
+};
+
+locking_queries! {
+    /// Taking events.
+    trait EventLocks {
+        async fn lock_events(ids: Vec<String>) -> Vec<String> = {
+            webhook_events::table
+                .filter(webhook_events::id.eq_any(ids))
+                .order(webhook_events::id)
+                .select(webhook_events::id)
+        }.for_no_key_update();
+    }
+}
+
+shared_queries! {
+    /// Clearing events away.
+    trait EventQueries {
+        /// Removes those of the events that have no delivery any more.
+        async fn clear_events(conn, ids: Vec<String>) -> Result<usize, StoreError> {
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            // Whoever clears away another delivery of the same event has either been seen to, or waits here and sees us.
+            let ids: Vec<String> = conn.lock_events(ids).await?;
+            let mut events: Vec<DeliveriesOfEvent> = Vec::with_capacity(ids.len());
+            for event in ids {
+                let id = event.parse().map_err(|_| StoreError::Corrupt { table: "webhook_events", what: "id" })?;
+                let (first, last) = (DeliveryId::of(id, 0).to_string(), DeliveryId::of(id, u8::MAX).to_string());
+                events.push(DeliveriesOfEvent { event, first, last });
+            }
+            Ok(conn.statement(CLEAR_EVENTS).json(&events)?.execute(conn).await?)
+        }
+    }
 }
 
 /// Their rows have no one column that is their key.
@@ -119,7 +200,7 @@ impl Store {
         let audit_over = At(now.before(audit_kept));
         let ended: usize = clear_piece!(self, sessions, String, sessions::ended_at.lt(Some(over)));
         let expired: usize = clear_piece!(self, sessions, String, sessions::expires_at.lt(over));
-        let deliveries = self.clear_deliveries(now).await?;
+        let ClearedDeliveries { deliveries, events } = self.clear_deliveries(now).await?;
         Ok(Cleared {
             sessions: ended + expired,
             api_keys: self.clear_api_keys(now).await?,
@@ -129,7 +210,7 @@ impl Store {
             login_attempts: self.clear_attempts(now).await?,
             idempotency_answers: self.clear_answers(now).await?,
             deliveries,
-            events: self.clear_events(now).await?,
+            events,
             endpoints: self.clear_endpoints(now).await?,
         })
     }
@@ -155,36 +236,24 @@ impl Store {
         })
     }
 
-    /// Attempts go with their deliveries.
-    async fn clear_deliveries(&self, now: Timestamp) -> Result<usize, StoreError> {
+    /// Removes one piece of the deliveries that are over, with their attempts and, with the last of its deliveries, each
+    /// event.
+    async fn clear_deliveries(&self, now: Timestamp) -> Result<ClearedDeliveries, StoreError> {
         let over = Some(At(now.before(DELIVERIES_KEPT)));
         let deleted = Some(At(now.before(ENDPOINTS_KEPT)));
-        let ended: usize =
-            clear_piece!(self, webhook_deliveries, String, webhook_deliveries::ended_at.lt(over));
-        let of_deleted: usize = clear_piece!(
+        let ended: ClearedDeliveries = clear_deliveries!(self, webhook_deliveries::ended_at.lt(over));
+        let of_deleted: ClearedDeliveries = clear_deliveries!(
             self,
-            webhook_deliveries,
-            String,
             webhook_deliveries::endpoint_id.eq_any(
                 webhook_endpoints::table
                     .filter(webhook_endpoints::deleted_at.lt(deleted))
                     .select(webhook_endpoints::id)
             )
         );
-        Ok(ended + of_deleted)
-    }
-
-    async fn clear_events(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let over = At(now.before(DELIVERIES_KEPT));
-        let cleared: usize = clear_piece!(
-            self,
-            webhook_events,
-            String,
-            webhook_events::created_at.lt(over).and(not(exists(
-                webhook_deliveries::table.filter(webhook_deliveries::event_id.eq(webhook_events::id))
-            )))
-        );
-        Ok(cleared)
+        Ok(ClearedDeliveries {
+            deliveries: ended.deliveries + of_deleted.deliveries,
+            events: ended.events + of_deleted.events,
+        })
     }
 
     async fn clear_endpoints(&self, now: Timestamp) -> Result<usize, StoreError> {

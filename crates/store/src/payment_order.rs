@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 
 use cryptopay_domain::{
-    Amount, Currency, DeliveryId, Description, Metadata, Page, PageRequest, PaymentOrder, PaymentOrderId,
+    Amount, Currency, Description, Metadata, Page, PageRequest, PaymentOrder, PaymentOrderId, Timestamp,
     UserId,
 };
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use futures_util::future::BoxFuture;
 
 use crate::idempotency::{Claim, IdempotencyQueries, IdempotentRequest};
 use crate::moment::At;
+use crate::postgres::PgConn;
 use crate::schema::payment_orders;
-use crate::webhook_event::{FirstAttempts, ListenerQueries, NewEvent, Outbox, Written};
+use crate::sqlite::SqliteConn;
+use crate::statement::Statement;
+use crate::webhook_event::{
+    ListenerQueries, NewDelivery, NewEvent, Outbox, Written, fan_out, postgres_insert_event,
+};
 use crate::{Store, StoreError};
 
 /// How making an order ended.
@@ -116,6 +122,57 @@ locking_queries! {
     }
 }
 
+/// Writing an order and what endpoints are to be told of it.
+trait OrderQueries {
+    fn insert_order(
+        &mut self,
+        order: OrderRow,
+        event: NewEvent,
+        deliveries: Vec<NewDelivery>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+}
+
+impl OrderQueries for SqliteConn {
+    fn insert_order(
+        &mut self,
+        order: OrderRow,
+        event: NewEvent,
+        deliveries: Vec<NewDelivery>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            diesel::insert_into(payment_orders::table).values(order).execute(self).await?;
+            self.insert_event(event, deliveries).await
+        })
+    }
+}
+
+impl OrderQueries for PgConn {
+    /// All in one statement: each one more is a journey to the server that every order would wait for.
+    fn insert_order(
+        &mut self,
+        order: OrderRow,
+        event: NewEvent,
+        deliveries: Vec<NewDelivery>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if deliveries.is_empty() {
+                diesel::insert_into(payment_orders::table).values(order).execute(self).await?;
+                return Ok(());
+            }
+            let insert = Statement::new(concat!(
+                "WITH o AS (INSERT INTO payment_orders (id, user_id, amount, currency, description, metadata, status, \
+                 created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)), ",
+                postgres_insert_event!()
+            ));
+            let insert = insert.text(order.id).number(order.user_id).text(order.amount).text(order.currency);
+            let insert = insert.maybe_text(order.description).text(order.metadata).text(order.status);
+            let insert = insert.moment(order.created_at).moment(order.updated_at);
+            insert.event(event).json(&deliveries)?.execute(self).await?;
+            Ok(())
+        })
+    }
+}
+
 impl Store {
     /// Makes an order and tells the merchant's endpoints of it, all in one transaction. A request whose key
     /// was used in the last 24 hours makes nothing; one that comes while another of its key is being answered
@@ -128,7 +185,7 @@ impl Store {
         order: PaymentOrder,
         idempotent: Option<IdempotentRequest>,
         event: NewEvent,
-        first: FirstAttempts<impl FnMut() -> DeliveryId + Send + 'static>,
+        leased_until: Option<Timestamp>,
     ) -> Result<OrderInsert, StoreError> {
         let (user, now) = (order.user_id, order.created_at);
         let row = OrderRow::try_from(order)?;
@@ -140,10 +197,9 @@ impl Store {
                     Claim::Conflict => return Ok(OrderInsert::IdempotencyConflict),
                 }
             }
-            diesel::insert_into(payment_orders::table).values(row).execute(conn).await?;
             let listeners = conn.listeners(user, event.event_type).await?;
-            let (new, deliveries) = first.fan_out(&event, listeners);
-            conn.insert_event(event, new).await?;
+            let (new, deliveries) = fan_out(&event, listeners, leased_until);
+            conn.insert_order(row, event, new).await?;
             Ok(OrderInsert::Inserted { deliveries })
         })
     }
@@ -196,7 +252,7 @@ impl Store {
         user: UserId,
         id: PaymentOrderId,
         decide: F,
-        first: FirstAttempts<impl FnMut() -> DeliveryId + Send + 'static>,
+        leased_until: Option<Timestamp>,
     ) -> Result<OrderChange<R>, StoreError>
     where
         R: Send + 'static,
@@ -216,7 +272,7 @@ impl Store {
                 .execute(conn)
                 .await?;
             let listeners = conn.listeners(user, event.event_type).await?;
-            let (new, deliveries) = first.fan_out(&event, listeners);
+            let (new, deliveries) = fan_out(&event, listeners, leased_until);
             conn.insert_event(event, new).await?;
             Ok(OrderChange::Changed { order, deliveries })
         })

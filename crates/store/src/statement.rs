@@ -5,7 +5,7 @@ use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, HasSqlType, Text, Untyped};
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text, Untyped};
 use serde::Serialize;
 
 use crate::StoreError;
@@ -21,7 +21,7 @@ pub(crate) struct Statement {
 }
 
 enum Value {
-    Text(String),
+    Text(Option<String>),
     Binary(Vec<u8>),
     Number(i64),
     Moment(At),
@@ -33,7 +33,11 @@ impl Statement {
     }
 
     pub(crate) fn text(self, text: impl Into<String>) -> Self {
-        self.with(Value::Text(text.into()))
+        self.with(Value::Text(Some(text.into())))
+    }
+
+    pub(crate) fn maybe_text(self, text: Option<String>) -> Self {
+        self.with(Value::Text(text))
     }
 
     pub(crate) fn binary(self, bytes: Vec<u8>) -> Self {
@@ -73,7 +77,7 @@ where
         out.push_sql(pieces.next().unwrap_or_default());
         for (piece, value) in pieces.zip(&self.values) {
             match value {
-                Value::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Value::Text(text) => out.push_bind_param::<Nullable<Text>, _>(text)?,
                 Value::Binary(bytes) => out.push_bind_param::<Binary, _>(bytes)?,
                 Value::Number(number) => out.push_bind_param::<BigInt, _>(number)?,
                 Value::Moment(moment) => out.push_bind_param::<Moment, _>(moment)?,

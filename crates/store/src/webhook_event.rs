@@ -44,14 +44,6 @@ pub struct Written {
     pub leased: Vec<LeasedDelivery>,
 }
 
-/// How the first attempts to deliver an event are arranged.
-pub struct FirstAttempts<I> {
-    /// Makes the identifiers of deliveries.
-    pub id: I,
-    /// Until when they are leased to the caller, who makes them at once; without it they are due.
-    pub leased_until: Option<Timestamp>,
-}
-
 /// A delivery to be made.
 #[derive(Serialize)]
 pub(crate) struct NewDelivery {
@@ -61,41 +53,39 @@ pub(crate) struct NewDelivery {
     due_at: At,
 }
 
-impl<I: FnMut() -> DeliveryId> FirstAttempts<I> {
-    /// A delivery of an event to each of the listeners. What is failing already goes the patient way from the first
-    /// attempt, and is leased to nobody; neither is what is for an endpoint that a later version wrote: no order
-    /// fails of that.
-    pub(crate) fn fan_out(
-        mut self,
-        event: &NewEvent,
-        listeners: Vec<EndpointRow>,
-    ) -> (Vec<NewDelivery>, Written) {
-        let mut deliveries = Vec::with_capacity(listeners.len());
-        let mut written = Written::default();
-        for listener in listeners {
-            let (id, endpoint_id) = ((self.id)(), listener.id.clone());
-            let lane = if listener.failing_since.is_some() { Lane::Patient } else { Lane::Prompt };
-            let lease = self.leased_until.filter(|_| lane == Lane::Prompt);
-            let endpoint = lease.and_then(|until| Some((until, WebhookEndpoint::try_from(listener).ok()?)));
-            let due_at = At(endpoint.as_ref().map_or(event.created_at, |(until, _)| *until));
-            deliveries.push(NewDelivery { id: id.to_string(), endpoint_id, lane: lane.to_row(), due_at });
-            match endpoint {
-                Some((leased_until, endpoint)) => written.leased.push(LeasedDelivery {
-                    id,
-                    event_id: event.id,
-                    event_type: event.event_type,
-                    body: event.body.clone(),
-                    tries: 0,
-                    plan_started_at: event.created_at,
-                    leased_until,
-                    endpoint,
-                }),
-                None if lane == Lane::Prompt => written.prompt += 1,
-                None => written.patient += 1,
-            }
+/// A delivery of an event to each of the listeners, leased to the caller until `leased_until`, if that is given: it makes
+/// the first attempts at once. What is failing already goes the patient way from the first attempt, and is leased to
+/// nobody; neither is what is for an endpoint that a later version wrote: no order fails of that.
+pub(crate) fn fan_out(
+    event: &NewEvent,
+    listeners: Vec<EndpointRow>,
+    leased_until: Option<Timestamp>,
+) -> (Vec<NewDelivery>, Written) {
+    let mut deliveries = Vec::with_capacity(listeners.len());
+    let mut written = Written::default();
+    for (number, listener) in (0..=u8::MAX).zip(listeners) {
+        let (id, endpoint_id) = (DeliveryId::of(event.id, number), listener.id.clone());
+        let lane = if listener.failing_since.is_some() { Lane::Patient } else { Lane::Prompt };
+        let lease = leased_until.filter(|_| lane == Lane::Prompt);
+        let endpoint = lease.and_then(|until| Some((until, WebhookEndpoint::try_from(listener).ok()?)));
+        let due_at = At(endpoint.as_ref().map_or(event.created_at, |(until, _)| *until));
+        deliveries.push(NewDelivery { id: id.to_string(), endpoint_id, lane: lane.to_row(), due_at });
+        match endpoint {
+            Some((leased_until, endpoint)) => written.leased.push(LeasedDelivery {
+                id,
+                event_id: event.id,
+                event_type: event.event_type,
+                body: event.body.clone(),
+                tries: 0,
+                plan_started_at: event.created_at,
+                leased_until,
+                endpoint,
+            }),
+            None if lane == Lane::Prompt => written.prompt += 1,
+            None => written.patient += 1,
         }
-        (deliveries, written)
     }
+    (deliveries, written)
 }
 
 // A first attempt is planned for at once: every other moment in a new delivery is the event's.
@@ -105,14 +95,19 @@ const INSERT_EVENT: &str =
 const SQLITE_INSERT_DELIVERY: &str = "INSERT INTO webhook_deliveries (id, event_id, endpoint_id, status, lane, tries, \
      plan_started_at, next_attempt_at, due_at, created_at) \
      VALUES (?, ?, ?, 'pending', ?, 0, ?, ?, ?, ?)";
-/// Both in one statement: each one more is a journey to the server that every order would wait for.
-const POSTGRES_INSERT: &str = "WITH e AS (INSERT INTO webhook_events (id, event_type, body, created_at) \
-     VALUES (?, ?, ?, ?) RETURNING id, created_at) \
-     INSERT INTO webhook_deliveries (id, event_id, endpoint_id, status, lane, tries, \
-     plan_started_at, next_attempt_at, due_at, created_at) \
-     SELECT d.id, e.id, d.endpoint_id, 'pending', d.lane, 0, \
-     e.created_at, e.created_at, d.due_at, e.created_at \
-     FROM e, json_to_recordset(?::json) AS d(id text, endpoint_id text, lane smallint, due_at timestamptz)";
+/// The parts of a statement that write an event and its deliveries, after others.
+macro_rules! postgres_insert_event {
+    () => {
+        "e AS (INSERT INTO webhook_events (id, event_type, body, created_at) \
+         VALUES (?, ?, ?, ?) RETURNING id, created_at) \
+         INSERT INTO webhook_deliveries (id, event_id, endpoint_id, status, lane, tries, \
+         plan_started_at, next_attempt_at, due_at, created_at) \
+         SELECT d.id, e.id, d.endpoint_id, 'pending', d.lane, 0, \
+         e.created_at, e.created_at, d.due_at, e.created_at \
+         FROM e, json_to_recordset(?::json) AS d(id text, endpoint_id text, lane smallint, due_at timestamptz)"
+    };
+}
+pub(crate) use postgres_insert_event;
 
 /// Writing an event and its deliveries; without deliveries there is nothing to be told.
 pub(crate) trait Outbox {
@@ -134,7 +129,7 @@ impl Outbox for SqliteConn {
                 return Ok(());
             }
             let (event_id, moment) = (event.id.to_string(), event.created_at);
-            with_event(INSERT_EVENT, event).execute(self).await?;
+            Statement::new(INSERT_EVENT).event(event).execute(self).await?;
             for delivery in deliveries {
                 let insert = Statement::new(SQLITE_INSERT_DELIVERY).text(delivery.id).text(event_id.clone());
                 let insert = insert.text(delivery.endpoint_id).number(i64::from(delivery.lane));
@@ -154,7 +149,8 @@ impl Outbox for PgConn {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if !deliveries.is_empty() {
-                with_event(POSTGRES_INSERT, event).json(&deliveries)?.execute(self).await?;
+                let insert = Statement::new(concat!("WITH ", postgres_insert_event!()));
+                insert.event(event).json(&deliveries)?.execute(self).await?;
             }
             Ok(())
         })
@@ -167,12 +163,14 @@ fn names(events: &str, event: EventType) -> bool {
     events.split(',').any(|name| name == event.as_str() || name == "*")
 }
 
-fn with_event(sql: &'static str, event: NewEvent) -> Statement {
-    Statement::new(sql)
-        .text(event.id.to_string())
-        .text(event.event_type.as_str())
-        .binary(event.body)
-        .moment(event.created_at)
+impl Statement {
+    /// Binds an event's columns.
+    pub(crate) fn event(self, event: NewEvent) -> Self {
+        self.text(event.id.to_string())
+            .text(event.event_type.as_str())
+            .binary(event.body)
+            .moment(event.created_at)
+    }
 }
 
 shared_queries! {
@@ -207,14 +205,13 @@ impl Store {
         user: UserId,
         endpoint: WebhookEndpointId,
         event: NewEvent,
-        delivery: DeliveryId,
     ) -> Result<Option<Delivery>, StoreError> {
         writing!(self, |conn| {
             if conn.find_endpoint(user, endpoint).await?.is_none() {
                 return Ok(None);
             }
             let made = Delivery {
-                id: delivery,
+                id: DeliveryId::of(event.id, 0),
                 event_id: event.id,
                 event_type: event.event_type,
                 endpoint_id: endpoint,
@@ -225,7 +222,7 @@ impl Store {
             };
             // The prompt way even if it is failing: somebody waits for what this one says.
             let deliveries = vec![NewDelivery {
-                id: delivery.to_string(),
+                id: made.id.to_string(),
                 endpoint_id: endpoint.to_string(),
                 lane: Lane::Prompt.to_row(),
                 due_at: At(event.created_at),

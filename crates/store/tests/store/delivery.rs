@@ -10,8 +10,8 @@ use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, register};
 use crate::outbox::{
-    attempt, deliveries, disable, endpoint_of, event, lease, listen, new_delivery, order_at, put_endpoint,
-    record, record_all,
+    attempt, deliveries, disable, endpoint_of, event, lease, listen, order_at, put_endpoint, record,
+    record_all,
 };
 
 on_both_databases! {
@@ -98,10 +98,10 @@ async fn test_event(backend: Backend) {
     let (alice, bob) = (register(store, "alice").await.id, register(store, "bobby").await.id);
     let endpoint = put_endpoint(store, endpoint_of(alice, &["payment_order.paid"])).await;
     listen(store, alice).await;
-    let id = new_delivery();
     let event = event(EventType::WebhookTest, at(5));
-    assert_eq!(store.insert_test_delivery(bob, endpoint, event.clone(), new_delivery()).await.unwrap(), None);
-    let made = store.insert_test_delivery(alice, endpoint, event.clone(), id).await.unwrap();
+    let id = DeliveryId::of(event.id, 0);
+    assert_eq!(store.insert_test_delivery(bob, endpoint, event.clone()).await.unwrap(), None);
+    let made = store.insert_test_delivery(alice, endpoint, event.clone()).await.unwrap();
     let made = made.expect("the endpoint is there");
     assert_eq!((made.id, made.event_id, made.event_type), (id, event.id, EventType::WebhookTest));
     assert_eq!(deliveries(store, alice, endpoint).await, [made]);

@@ -6,13 +6,12 @@ use cryptopay_domain::delivery::{DeliveryStatus, NextStep};
 use cryptopay_domain::{DeliveryId, EventType, WebhookEndpoint, WebhookEndpointId};
 use cryptopay_store::delivery::{Lane, LeaseRequest, LeasedDelivery};
 use cryptopay_store::payment_order::OrderInsert;
-use cryptopay_store::webhook_event::FirstAttempts;
 use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, at_once, audit, register};
 use crate::outbox::{
-    attempt, deliveries, disable, endpoint_of, event, lease, lease_request, listen, new_delivery, order_at,
-    order_of, put_endpoint, record, record_all,
+    attempt, deliveries, disable, endpoint_of, event, lease, lease_request, listen, order_at, order_of,
+    put_endpoint, record, record_all,
 };
 
 on_both_databases! {
@@ -28,6 +27,7 @@ on_both_databases! {
     what_its_writer_leased_is_nobody_elses_until_its_lease_ends => born_leased;
     what_is_written_for_a_failing_endpoint_is_leased_to_nobody => failing_at_birth;
     what_is_due_for_a_disabled_or_deleted_endpoint_ends => pointless;
+    what_belongs_to_rows_that_are_not_there_ends => orphaned;
 }
 
 async fn at_one_time(backend: Backend) {
@@ -208,8 +208,7 @@ async fn born_leased(backend: Backend) {
     let endpoint = listen(store, alice).await;
     let order = event(EventType::PaymentOrderCreated, at(0));
     let leased_until = Some(at(20));
-    let attempts = FirstAttempts { id: new_delivery, leased_until };
-    let written = match store.insert_payment_order(order_of(alice), None, order.clone(), attempts).await {
+    let written = match store.insert_payment_order(order_of(alice), None, order.clone(), leased_until).await {
         Ok(OrderInsert::Inserted { deliveries }) => deliveries,
         other => panic!("{other:?}"),
     };
@@ -233,10 +232,9 @@ async fn failing_at_birth(backend: Backend) {
     let failing = WebhookEndpoint { failing_since: Some(at(0)), ..endpoint_of(alice, &["*"]) };
     let failing = put_endpoint(store, failing).await;
     let working = listen(store, alice).await;
-    let attempts = FirstAttempts { id: new_delivery, leased_until: Some(at(20)) };
     let told = event(EventType::PaymentOrderCreated, at(0));
     let Ok(OrderInsert::Inserted { deliveries }) =
-        store.insert_payment_order(order_of(alice), None, told, attempts).await
+        store.insert_payment_order(order_of(alice), None, told, Some(at(20))).await
     else {
         panic!("it is not made")
     };
@@ -256,7 +254,7 @@ async fn pointless(backend: Backend) {
     let id = put_endpoint(store, endpoint.clone()).await;
     disable(store, alice, id, at(0)).await;
     let late = event(EventType::WebhookTest, at(0));
-    store.insert_test_delivery(alice, id, late, new_delivery()).await.unwrap();
+    store.insert_test_delivery(alice, id, late).await.unwrap();
     assert!(lease(store, Lane::Prompt, at(1)).await.is_empty());
     let told = deliveries(store, alice, id).await.pop().expect("it is there");
     assert_eq!((told.status, told.next_attempt_at), (DeliveryStatus::Failed, None));
@@ -264,4 +262,18 @@ async fn pointless(backend: Backend) {
     let decide = |_: WebhookEndpoint| Ok::<_, ()>((endpoint, vec![audit("enabled")]));
     store.change_webhook_endpoint(alice, id, at(2), decide).await.unwrap();
     assert!(lease(store, Lane::Prompt, at(100)).await.is_empty());
+}
+
+async fn orphaned(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    let (endpoint, kept) = (listen(store, alice).await, listen(store, alice).await);
+    order_at(store, alice, at(0)).await;
+    fixture.execute(&format!("DELETE FROM webhook_endpoints WHERE id = '{endpoint}'")).await;
+    let leased = lease(store, Lane::Prompt, at(0)).await;
+    assert_eq!(leased.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [kept]);
+    record_all(store, vec![record(&leased[0], attempt(at(0), 200), NextStep::Succeeded)]).await;
+    // Neither the other's lease nor anything else brings it back.
+    assert!(lease(store, Lane::Prompt, at(1000)).await.is_empty());
 }

@@ -47,6 +47,18 @@ impl Fixture {
     pub(crate) async fn postgres(&self) -> Client {
         connect(&postgres_url(&self.database)).await
     }
+
+    /// Changes the database by hand, past the store.
+    pub(crate) async fn execute(&self, sql: &str) {
+        use diesel::{Connection, RunQueryDsl, SqliteConnection};
+        match self.database.url() {
+            DatabaseUrl::Postgres(_) => self.postgres().await.batch_execute(sql).await.unwrap(),
+            DatabaseUrl::Sqlite(_) => {
+                let mut beside = SqliteConnection::establish(&sqlite_path(&self.database)).unwrap();
+                diesel::sql_query(sql).execute(&mut beside).unwrap();
+            }
+        }
+    }
 }
 
 pub(crate) fn postgres_url(database: &TestDatabase) -> String {
@@ -87,10 +99,10 @@ pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A new identifier, later in order than all that this test made before.
+/// A new identifier, later in order than all that this test made before, with room for the deliveries of an event.
 pub(crate) fn next_id() -> Uuid {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    Uuid::from_u128((0x0193_f1b2_c3d4 << 80) | u128::from(NEXT.fetch_add(1, Ordering::Relaxed)))
+    Uuid::from_u128((0x0193_f1b2_c3d4 << 80) | u128::from(NEXT.fetch_add(0x1000, Ordering::Relaxed)))
 }
 
 pub(crate) fn session_id() -> SessionId {

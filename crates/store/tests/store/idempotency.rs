@@ -8,7 +8,7 @@ use cryptopay_store::payment_order::OrderInsert;
 use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, at_once, register};
-use crate::outbox::{deliveries, due, event, first, listen, order_of};
+use crate::outbox::{deliveries, due, event, listen, order_of};
 
 on_both_databases! {
     fifty_parallel_requests_of_one_key_make_one_order_and_get_one_answer => parallel;
@@ -34,7 +34,7 @@ async fn insert(store: &Store, user: UserId, key: &str, fingerprint: u8, now: Ti
     let order = PaymentOrder { created_at: now, updated_at: now, ..order_of(user) };
     let idempotent = request(key, fingerprint, order.id.to_string());
     let event = event(EventType::PaymentOrderCreated, now);
-    store.insert_payment_order(order, Some(idempotent), event, first()).await.unwrap()
+    store.insert_payment_order(order, Some(idempotent), event, None).await.unwrap()
 }
 
 /// The identifiers of the merchant's orders.
@@ -87,7 +87,7 @@ async fn scoped(backend: Backend) {
     assert_eq!(insert(store, alice, "K", 3, at(0)).await, inserted);
     let elsewhere = IdempotentRequest { route: "/elsewhere", ..request("k", 4, String::new()) };
     let event = event(EventType::PaymentOrderCreated, at(0));
-    let outcome = store.insert_payment_order(order_of(alice), Some(elsewhere), event, first()).await;
+    let outcome = store.insert_payment_order(order_of(alice), Some(elsewhere), event, None).await;
     assert_eq!(outcome.unwrap(), inserted);
 }
 
@@ -112,10 +112,10 @@ async fn failed(backend: Backend) {
     let alice = register(store, "alice").await.id;
     let order = order_of(alice);
     let event = || event(EventType::PaymentOrderCreated, at(0));
-    store.insert_payment_order(order.clone(), None, event(), first()).await.unwrap();
+    store.insert_payment_order(order.clone(), None, event(), None).await.unwrap();
     // The same identifier again: the order cannot be written, and so neither is the answer.
     let again = request("k", 1, "never given".to_owned());
-    let refused = store.insert_payment_order(order, Some(again), event(), first()).await;
+    let refused = store.insert_payment_order(order, Some(again), event(), None).await;
     assert!(refused.is_err(), "{refused:?}");
     assert_eq!(insert(store, alice, "k", 2, at(0)).await, OrderInsert::Inserted { deliveries: due(0) });
 }

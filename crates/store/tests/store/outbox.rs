@@ -9,18 +9,17 @@ use cryptopay_domain::webhook_endpoint::{
     DisabledReason, EndpointSecrets, EndpointStatus, Health, SealedSecret, judge,
 };
 use cryptopay_domain::{
-    Amount, Attempt, Currency, Delivery, DeliveryId, Description, EventFilter, EventType, Metadata,
-    PageRequest, PaymentOrder, PaymentOrderId, Timestamp, UserId, WebhookEndpoint, WebhookEndpointId,
-    WebhookEventId,
+    Amount, Attempt, Currency, Delivery, Description, EventFilter, EventType, Metadata, PageRequest,
+    PaymentOrder, PaymentOrderId, Timestamp, UserId, WebhookEndpoint, WebhookEndpointId, WebhookEventId,
 };
 use cryptopay_store::Store;
 use cryptopay_store::delivery::{AttemptRecord, Lane, LeaseRequest, LeasedDelivery, Verdict};
 use cryptopay_store::payment_order::OrderInsert;
 use cryptopay_store::webhook_endpoint::{EndpointChange, EndpointInsert};
-use cryptopay_store::webhook_event::{FirstAttempts, NewEvent, Written};
+use cryptopay_store::webhook_event::{NewEvent, Written};
 use cryptopay_testkit::{Backend, on_both_databases};
 
-use crate::fixture::{Fixture, at, audit, next_id, register, sqlite_path};
+use crate::fixture::{Fixture, at, audit, next_id, register};
 
 on_both_databases! {
     an_event_goes_to_every_enabled_endpoint_that_wants_to_hear_of_it => fan_out;
@@ -48,10 +47,6 @@ pub(crate) fn order_of(user: UserId) -> PaymentOrder {
 
 pub(crate) fn event(event_type: EventType, now: Timestamp) -> NewEvent {
     NewEvent { id: WebhookEventId(next_id()), event_type, body: b"{\"id\":\"x\"}".to_vec(), created_at: now }
-}
-
-pub(crate) fn new_delivery() -> DeliveryId {
-    DeliveryId(next_id())
 }
 
 pub(crate) fn endpoint_of(user: UserId, events: &[&str]) -> WebhookEndpoint {
@@ -85,7 +80,7 @@ pub(crate) async fn listen(store: &Store, user: UserId) -> WebhookEndpointId {
 pub(crate) async fn order_at(store: &Store, user: UserId, now: Timestamp) -> usize {
     let order = PaymentOrder { created_at: now, updated_at: now, ..order_of(user) };
     let event = event(EventType::PaymentOrderCreated, now);
-    match store.insert_payment_order(order, None, event, first()).await.unwrap() {
+    match store.insert_payment_order(order, None, event, None).await.unwrap() {
         OrderInsert::Inserted { deliveries } => deliveries.prompt + deliveries.patient,
         other => panic!("{other:?}"),
     }
@@ -98,11 +93,6 @@ pub(crate) async fn disable(store: &Store, user: UserId, id: WebhookEndpointId, 
     };
     let change = store.change_webhook_endpoint(user, id, now, decide).await.unwrap();
     assert!(matches!(change, EndpointChange::Changed(_)), "{change:?}");
-}
-
-/// First attempts that any worker may make.
-pub(crate) fn first() -> FirstAttempts<fn() -> DeliveryId> {
-    FirstAttempts { id: new_delivery, leased_until: None }
 }
 
 /// So many deliveries that any worker may make, the prompt way.
@@ -211,7 +201,7 @@ async fn bytes(backend: Backend) {
     listen(store, alice).await;
     let every_byte: Vec<u8> = (0..=255).collect();
     let event = NewEvent { body: every_byte.clone(), ..event(EventType::PaymentOrderCreated, at(0)) };
-    store.insert_payment_order(order_of(alice), None, event.clone(), first()).await.unwrap();
+    store.insert_payment_order(order_of(alice), None, event.clone(), None).await.unwrap();
     let leased = lease(store, Lane::Prompt, at(0)).await.pop().expect("it is due");
     assert_eq!((leased.body, leased.event_id, leased.event_type), (every_byte, event.id, event.event_type));
     assert_eq!((leased.tries, leased.plan_started_at), (0, at(0)));
@@ -226,14 +216,7 @@ async fn later_version(backend: Backend) {
     let change = format!(
         "UPDATE webhook_endpoints SET events = 'payment_order.created,payment_order.refunded' WHERE id = '{newer}'"
     );
-    match backend {
-        Backend::Postgres => drop(fixture.postgres().await.execute(&change, &[]).await.unwrap()),
-        Backend::Sqlite => {
-            use diesel::{Connection, RunQueryDsl, SqliteConnection};
-            let mut beside = SqliteConnection::establish(&sqlite_path(&fixture.database)).unwrap();
-            diesel::sql_query(change).execute(&mut beside).unwrap();
-        }
-    }
+    fixture.execute(&change).await;
     assert_eq!(order_at(store, alice, at(0)).await, 2);
     let leased = lease(store, Lane::Prompt, at(0)).await;
     assert_eq!(leased.iter().map(|leased| leased.endpoint.id).collect::<Vec<_>>(), [older]);

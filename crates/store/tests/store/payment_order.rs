@@ -7,7 +7,7 @@ use cryptopay_store::payment_order::OrderChange;
 use cryptopay_testkit::{Backend, on_both_databases};
 
 use crate::fixture::{Fixture, at, at_once, register};
-use crate::outbox::{deliveries, due, event, first, listen, order_of};
+use crate::outbox::{deliveries, due, event, listen, order_of};
 
 on_both_databases! {
     an_order_is_read_as_it_was_made_and_by_its_merchant_alone => round_trip;
@@ -20,7 +20,7 @@ on_both_databases! {
 async fn put(fixture: &Fixture, order: PaymentOrder) -> PaymentOrderId {
     let id = order.id;
     let event = event(EventType::PaymentOrderCreated, order.created_at);
-    fixture.store.insert_payment_order(order, None, event, first()).await.unwrap();
+    fixture.store.insert_payment_order(order, None, event, None).await.unwrap();
     id
 }
 
@@ -80,7 +80,7 @@ async fn moved_once(backend: Backend) {
                 let moved = decide_simulation(order, outcome, at(9))?;
                 Ok((moved, event(outcome.event_type(), at(9))))
             };
-            store.change_payment_order(alice, id, decide, first()).await.unwrap()
+            store.change_payment_order(alice, id, decide, None).await.unwrap()
         }
     })
     .await;
@@ -102,7 +102,7 @@ async fn of_another(backend: Backend) {
     let order = order_of(alice);
     put(&fixture, order.clone()).await;
     let decide = |_| Err::<(PaymentOrder, _), _>("it is asked");
-    let outcome = store.change_payment_order(bob, order.id, decide, first()).await.unwrap();
+    let outcome = store.change_payment_order(bob, order.id, decide, None).await.unwrap();
     assert_eq!(outcome, OrderChange::NotFound);
     assert_eq!(store.find_payment_order(alice, order.id).await.unwrap(), Some(order));
 }

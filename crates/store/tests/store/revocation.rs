@@ -142,19 +142,12 @@ async fn generation(backend: Backend) {
 }
 
 async fn later_version(backend: Backend) {
-    use diesel::{Connection, RunQueryDsl, SqliteConnection};
     let fixture = Fixture::new(backend).await;
     let mut tail = Tail::default();
     tail.look(&fixture.store).await;
     let row = "INSERT INTO revocations (kind, subject, recorded_at, forget_after) \
                VALUES ('passkey', 'p1', '2026-01-02T12:00:00.000000Z', '2036-01-02T12:00:00.000000Z')";
-    match backend {
-        Backend::Sqlite => {
-            let path = crate::fixture::sqlite_path(&fixture.database);
-            diesel::sql_query(row).execute(&mut SqliteConnection::establish(&path).unwrap()).unwrap();
-        }
-        Backend::Postgres => fixture.postgres().await.batch_execute(row).await.unwrap(),
-    }
+    fixture.execute(row).await;
     let before = tail.position.clone();
     tail.look(&fixture.store).await;
     assert!(tail.seen.is_empty());

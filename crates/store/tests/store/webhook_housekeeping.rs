@@ -7,14 +7,13 @@ use cryptopay_store::housekeeping::Cleared;
 use cryptopay_store::idempotency::IdempotentRequest;
 use cryptopay_testkit::{Backend, on_both_databases};
 
-use crate::fixture::{Fixture, at, audit, register, seconds};
-use crate::outbox::{
-    attempt, deliveries, event, first, lease, listen, order_at, order_of, record, record_all,
-};
+use crate::fixture::{Fixture, at, at_once, audit, register, seconds};
+use crate::outbox::{attempt, deliveries, event, lease, listen, order_at, order_of, record, record_all};
 
 on_both_databases! {
     answers_deliveries_and_deleted_endpoints_are_cleared_away_at_their_times => table;
     a_delivery_sent_again_is_kept_from_then_on => sent_again;
+    an_event_goes_with_the_last_of_its_deliveries_whoever_clears_them_away => at_once_everywhere;
 }
 
 const DAY: i64 = 86_400;
@@ -32,7 +31,7 @@ async fn table(backend: Backend) {
         answer: vec![2],
     };
     let created = event(EventType::PaymentOrderCreated, at(100));
-    store.insert_payment_order(order.clone(), Some(idempotent), created, first()).await.unwrap();
+    store.insert_payment_order(order.clone(), Some(idempotent), created, None).await.unwrap();
     let ended = lease(store, Lane::Prompt, at(100)).await;
     let ended = ended.iter().find(|leased| leased.endpoint.id == kept).expect("it is due");
     record_all(store, vec![record(ended, attempt(at(200), 200), NextStep::Succeeded)]).await;
@@ -74,4 +73,26 @@ async fn sent_again(backend: Backend) {
     assert_eq!(store.clear_away(at(190 * DAY), seconds(1 << 40)).await.unwrap(), Cleared::default());
     let cleared = store.clear_away(at(190 * DAY + 1), seconds(1 << 40)).await.unwrap();
     assert_eq!(cleared, Cleared { deliveries: 1, events: 1, ..Cleared::default() });
+}
+
+async fn at_once_everywhere(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let alice = register(store, "alice").await.id;
+    for _ in 0..3 {
+        listen(store, alice).await;
+    }
+    for _ in 0..20 {
+        order_at(store, alice, at(0)).await;
+    }
+    let leased = lease(store, Lane::Prompt, at(0)).await;
+    let done = |leased| record(leased, attempt(at(0), 200), NextStep::Succeeded);
+    record_all(store, leased.iter().map(done).collect()).await;
+    let cleared = at_once(8, |_| {
+        let store = store.clone();
+        async move { store.clear_away(at(91 * DAY), seconds(1 << 40)).await.unwrap() }
+    });
+    let (deliveries, events) =
+        cleared.await.iter().fold((0, 0), |sum, one| (sum.0 + one.deliveries, sum.1 + one.events));
+    assert_eq!((deliveries, events), (60, 20));
 }
