@@ -69,7 +69,8 @@ shared_queries! {
             let after = request.after.map(|endpoint| endpoint.to_string()).unwrap_or_default();
             let except: Vec<String> = request.except.iter().map(ToString::to_string).collect();
             let share = request.per_endpoint.min(request.limit);
-            let look = conn.statement(LOOK).number(lane).text(after).number(lane).number(to_row(STEPS));
+            // There may have been nothing pending when the first look was planned.
+            let look = conn.statement(LOOK).prepared_anew().number(lane).text(after).number(lane).number(to_row(STEPS));
             let look = look.number(lane).json(&except)?.moment(request.now).number(to_row(share));
             let found: Vec<Found> = look.number(to_row(STEPS + request.limit)).load(conn).await?;
             due_of(found, request.limit)

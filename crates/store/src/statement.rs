@@ -18,6 +18,7 @@ use crate::sqlite::SqliteConn;
 pub(crate) struct Statement {
     sql: &'static str,
     values: Vec<Value>,
+    is_prepared_anew: bool,
 }
 
 enum Value {
@@ -29,7 +30,14 @@ enum Value {
 
 impl Statement {
     pub(crate) const fn new(sql: &'static str) -> Self {
-        Self { sql, values: Vec::new() }
+        Self { sql, values: Vec::new(), is_prepared_anew: false }
+    }
+
+    /// Has it prepared each time. PostgreSQL keeps the plan of a statement that stays prepared (`plan_cache_mode`), and
+    /// one that was made for a few rows may look at all of them when there are many.
+    pub(crate) const fn prepared_anew(mut self) -> Self {
+        self.is_prepared_anew = true;
+        self
     }
 
     pub(crate) fn text(self, text: impl Into<String>) -> Self {
@@ -73,6 +81,9 @@ where
     At: ToSql<Moment, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if self.is_prepared_anew {
+            out.unsafe_to_cache_prepared();
+        }
         let mut pieces = self.sql.split('?');
         out.push_sql(pieces.next().unwrap_or_default());
         for (piece, value) in pieces.zip(&self.values) {
