@@ -1,6 +1,8 @@
 //! Events: what endpoints are told, as it is kept and sent.
 
-use cryptopay_domain::{DeliveryId, EventType, PaymentOrder, Timestamp, WebhookEndpointId, WebhookEventId};
+use cryptopay_domain::{
+    DeliveryId, EventType, PaymentOrder, PaymentOrderId, Timestamp, WebhookEndpointId, WebhookEventId,
+};
 use cryptopay_store::webhook_event::NewEvent;
 use cryptopay_webhook::{CanonicalObject, CanonicalValue, EventTooLarge, event_body};
 use uuid::Uuid;
@@ -28,6 +30,13 @@ pub(crate) fn test_event(
 ) -> Result<NewEvent, EventTooLarge> {
     let data = CanonicalObject::new().with("endpoint_id", endpoint.to_string()).with("message", TEST_MESSAGE);
     new_event(id, EventType::WebhookTest, data.into(), now)
+}
+
+/// Whether an event, as it is kept, tells of this order. No text that a merchant wrote can look so: quotation marks
+/// are escaped in it.
+pub(crate) fn tells_of(body: &[u8], order: PaymentOrderId) -> bool {
+    let beginning = format!("\"data\":{{\"id\":\"{order}\"");
+    body.windows(beginning.len()).any(|window| window == beginning.as_bytes())
 }
 
 /// Identifiers for the deliveries of one event, counted up from a random one: they are drawn inside a

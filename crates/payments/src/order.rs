@@ -3,8 +3,8 @@
 use cryptopay_auth::{Failure, Outcome, Principal};
 use cryptopay_domain::payment_order::{NoLongerPending, OrderStatus, SimulatedOutcome, decide_simulation};
 use cryptopay_domain::{
-    Amount, Currency, Description, EventType, IdempotencyKey, Metadata, Page, PageRequest, PaymentOrder,
-    PaymentOrderId, WebhookEventId,
+    Amount, Currency, Delivery, Description, EventType, IdempotencyKey, Metadata, Page, PageRequest,
+    PaymentOrder, PaymentOrderId, WebhookEventId,
 };
 use cryptopay_store::idempotency::IdempotentRequest;
 use cryptopay_store::payment_order::{OrderChange, OrderInsert};
@@ -13,7 +13,7 @@ use cryptopay_webhook::EventTooLarge;
 
 use crate::core::Payments;
 use crate::endpoint::NotFound;
-use crate::event::{delivery_ids, order_event};
+use crate::event::{delivery_ids, order_event, tells_of};
 
 /// What a merchant asks to be paid.
 #[derive(Clone, Debug)]
@@ -135,6 +135,24 @@ impl Payments {
     ) -> Outcome<PaymentOrder, NotFound> {
         let found = self.inner.store().find_payment_order(principal.user_id, id).await?;
         found.ok_or(Failure::Rejected(NotFound))
+    }
+
+    /// The deliveries that tell the merchant's endpoints of an order, those of one event beside each other, oldest
+    /// first. An endpoint that was deleted took its own with it.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] when the store does not answer.
+    pub async fn list_order_deliveries(
+        &self,
+        principal: &Principal,
+        order: &PaymentOrder,
+    ) -> Outcome<Vec<Delivery>, std::convert::Infallible> {
+        let id = order.id;
+        // An order is made and leaves `pending` once, and each event has the moment of what it tells of: so no order
+        // has to pay for an index of its events.
+        let moments = (order.created_at, order.updated_at);
+        let is_meant = move |body: &[u8]| tells_of(body, id);
+        Ok(self.inner.store().list_deliveries_of_moments(principal.user_id, moments, is_meant).await?)
     }
 
     /// Moves a pending order on, as if by the payer, and tells the merchant's endpoints. In the sandbox alone.

@@ -15,7 +15,7 @@ pub use crate::delivery_judgement::Verdict;
 pub use crate::delivery_lease::{Lease, LeaseRequest, LeasedDelivery};
 pub use crate::delivery_record::AttemptRecord;
 use crate::moment::{At, Moment};
-use crate::schema::{webhook_deliveries, webhook_events};
+use crate::schema::{webhook_deliveries, webhook_endpoints, webhook_events};
 use crate::statement::{Dialect, Dialects};
 use crate::webhook_endpoint::EndpointQueries;
 use crate::{Store, StoreError};
@@ -40,7 +40,7 @@ impl Lane {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = webhook_deliveries)]
-struct DeliveryRow {
+pub(crate) struct DeliveryRow {
     id: String,
     event_id: String,
     endpoint_id: String,
@@ -114,6 +114,16 @@ shared_queries! {
             Ok(attempts)
         }
 
+        /// Deliveries with what has been tried, in the order of their rows.
+        async fn with_attempts(conn, rows: Vec<(DeliveryRow, String)>) -> Result<Vec<Delivery>, StoreError> {
+            let ids = rows.iter().map(|(row, _)| row.id.clone()).collect();
+            let mut attempts = conn.attempts_of(ids).await?;
+            let with_attempts = |(row, event_type): (DeliveryRow, String)| {
+                delivery_of(&row, &event_type, attempts.remove(&row.id).unwrap_or_default())
+            };
+            rows.into_iter().map(with_attempts).collect()
+        }
+
         /// A delivery of an endpoint and the body of its event.
         async fn delivery_with_body(conn, endpoint: WebhookEndpointId, id: DeliveryId)
             -> Result<Option<(Delivery, Vec<u8>)>, StoreError> {
@@ -154,16 +164,43 @@ impl Store {
                 .select((DeliveryRow::as_select(), webhook_events::event_type));
             let rows: Vec<(DeliveryRow, String)> =
                 on_page!(query, webhook_deliveries::id, request).load(conn).await?;
-            let ids = rows.iter().map(|(row, _)| row.id.clone()).collect();
-            let mut attempts: HashMap<String, Vec<Attempt>> = conn.attempts_of(ids).await?;
-            let mut deliveries: Vec<Delivery> = Vec::with_capacity(rows.len());
-            for (row, event_type) in rows {
-                let attempts: Vec<Attempt> = attempts.remove(&row.id).unwrap_or_default();
-                deliveries.push(delivery_of(&row, &event_type, attempts)?);
-            }
-            Ok(Some(deliveries))
+            Ok(Some(conn.with_attempts(rows).await?))
         })?;
         Ok(found.map(|found| Page::from_found(found, &request, |delivery| delivery.id)))
+    }
+
+    /// The deliveries to the merchant's endpoints of what happened at one of two moments, as far as the body of the
+    /// event `is_meant`; oldest first, each with its latest 100 attempts.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn list_deliveries_of_moments(
+        &self,
+        user: UserId,
+        moments: (Timestamp, Timestamp),
+        is_meant: impl Fn(&[u8]) -> bool + Send + 'static,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        reading!(self, |conn| {
+            let happened_at = webhook_events::created_at;
+            // All events of these microseconds: few, whoever else was told of something then.
+            let events: Vec<(String, Vec<u8>)> = webhook_events::table
+                .filter(happened_at.eq(At(moments.0)).or(happened_at.eq(At(moments.1))))
+                .select((webhook_events::id, webhook_events::body))
+                .load(conn)
+                .await?;
+            let meant = events.into_iter().filter(|(_, body)| is_meant(body)).map(|(id, _)| id);
+            let rows: Vec<(DeliveryRow, String)> = webhook_deliveries::table
+                .inner_join(webhook_events::table)
+                .inner_join(webhook_endpoints::table)
+                .filter(webhook_deliveries::event_id.eq_any(meant.collect::<Vec<String>>()))
+                .filter(webhook_endpoints::user_id.eq(user.0))
+                .filter(webhook_endpoints::deleted_at.is_null())
+                .order((webhook_deliveries::event_id, webhook_deliveries::id))
+                .select((DeliveryRow::as_select(), webhook_events::event_type))
+                .load(conn)
+                .await?;
+            conn.with_attempts(rows).await
+        })
     }
 
     /// A delivery of one of the merchant's endpoints, with the exact bytes that it delivers.

@@ -8,7 +8,7 @@ use cryptopay_domain::{Attempt, Delivery, DeliveryId, EventType, PageRequest};
 use cryptopay_store::delivery::Lane;
 use cryptopay_testkit::{Backend, on_both_databases};
 
-use crate::fixture::{Fixture, at, register};
+use crate::fixture::{Fixture, at, audit, register};
 use crate::outbox::{
     attempt, deliveries, disable, endpoint_of, event, lease, listen, new_delivery, order_at, put_endpoint,
     record, record_all,
@@ -19,6 +19,7 @@ on_both_databases! {
     deliveries_are_paged_forward_and_back_while_events_happen => paged;
     a_test_goes_to_its_endpoint_whatever_the_filter => test_event;
     a_delivery_is_read_and_sent_again_by_its_merchant_alone => of_another;
+    what_was_told_of_two_moments_is_read_by_its_merchant_alone => of_moments;
     a_resend_is_due_at_once_with_the_same_bytes_and_a_new_plan => resend;
     a_resend_to_a_disabled_endpoint_ends_when_its_turn_comes => resend_disabled;
     the_latest_100_attempts_are_told => many_attempts;
@@ -123,6 +124,33 @@ async fn of_another(backend: Backend) {
     }
     assert_eq!(store.list_deliveries(bob, of_alice, PageRequest::default()).await.unwrap(), None);
     assert_eq!(deliveries(store, alice, of_alice).await, [delivery]);
+}
+
+async fn of_moments(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let (alice, bob) = (register(store, "alice").await.id, register(store, "bobby").await.id);
+    let (first, second, gone) =
+        (listen(store, alice).await, listen(store, alice).await, listen(store, alice).await);
+    listen(store, bob).await;
+    for (user, second) in [(alice, 0), (bob, 0), (alice, 1), (alice, 2)] {
+        order_at(store, user, at(second)).await;
+    }
+    store.delete_webhook_endpoint(alice, gone, at(3), audit("webhook.deleted")).await.unwrap();
+    let of_moments = async |user, moments, is_meant: fn(&[u8]) -> bool| {
+        let found = store.list_deliveries_of_moments(user, moments, is_meant).await.unwrap();
+        found.into_iter().map(|delivery| (delivery.created_at, delivery.endpoint_id)).collect::<Vec<_>>()
+    };
+    let mut told = of_moments(alice, (at(0), at(2)), |_| true).await;
+    assert_eq!(told.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [at(0), at(0), at(2), at(2)]);
+    told.sort();
+    assert_eq!(told, [(at(0), first), (at(0), second), (at(2), first), (at(2), second)]);
+    assert_eq!(of_moments(alice, (at(0), at(2)), |body| body.is_empty()).await, []);
+    assert_eq!(of_moments(bob, (at(0), at(2)), |_| true).await.len(), 1);
+    assert_eq!(of_moments(alice, (at(9), at(9)), |_| true).await, []);
+    let listed = deliveries(store, alice, first).await;
+    let found = store.list_deliveries_of_moments(alice, (at(2), at(2)), |_| true).await.unwrap();
+    assert!(found.contains(&listed[0]), "told as in the log: {found:?}");
 }
 
 async fn resend(backend: Backend) {
