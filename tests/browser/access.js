@@ -70,7 +70,7 @@ run({
     await isAt(page, 'Deliveries');
     await widest();
     receiver.end();
-    for (const path of [KEYS, `${KEYS}/new`, `${WEBHOOKS}/new`, '/dashboard', '/dashboard/nothing']) {
+    for (const path of [KEYS, `${KEYS}/new`, `${WEBHOOKS}/new`, '/dashboard/settings/security', '/dashboard', '/dashboard/nothing']) {
       await page.goto(base + path);
       await widest();
     }

@@ -10,13 +10,13 @@ const { startReceiver } = require('./receiver');
 async function tabTo(page, name) {
   for (let step = 0; step < 40; step += 1) {
     await page.keyboard.press('Tab');
-    const focused = page.locator(':focus');
-    const called = await focused.evaluate(
-      (element) => element.labels?.[0]?.textContent ?? element.textContent, null, { timeout: 1000 },
-    ).catch(() => '');
-    if (called.trim() === name) {
-      const outline = await focused.evaluate((element) => getComputedStyle(element).outlineStyle);
-      assert.notEqual(outline, 'none', `nobody sees that ${name} has the focus`);
+    const focused = await page.evaluate(() => {
+      const element = document.activeElement;
+      const called = element.labels?.[0]?.textContent ?? element.textContent;
+      return { called: called.trim(), outline: getComputedStyle(element).outlineStyle };
+    });
+    if (focused.called === name) {
+      assert.notEqual(focused.outline, 'none', `nobody sees that ${name} has the focus`);
       return;
     }
   }
@@ -83,6 +83,7 @@ run({
     await press('Payment orders');
     await isAt(page, 'Payment orders');
     await press('49.90 USD');
+    await isAt(page, '49.90 USD');
     await press('Let it be paid');
     await page.getByRole('article').filter({ hasText: 'payment_order.paid' }).getByText('Delivered').waitFor();
     receiver.end();

@@ -54,7 +54,8 @@ exports.visitAll = async function (page, base, each) {
   await at('payment-orders', '/dashboard/payment-orders');
   await page.getByRole('link', { name: '49.90 USD' }).click();
   await isAt(page, '49.90 USD');
-  await page.getByText('Delivered').first().waitFor();
+  await page.getByText('Delivered').waitFor();
+  await page.getByText('answered 500').waitFor();
   await each('payment-order');
   await page.getByRole('button', { name: 'Let it be paid' }).click();
   const paid = page.getByRole('article').filter({ hasText: 'payment_order.paid' });

@@ -26,6 +26,7 @@ const STEADY = [
   ['\\b\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ', '2026-01-02T12:00:00Z'],
   ['\\b\\d{1,2} \\w{3} \\d{4}, \\d\\d:\\d\\d UTC', '2 Jan 2026, 12:00 UTC'],
   ['\\b\\d+ ms\\b', '12 ms'],
+  ['\\b[2-9] attempts', '2 attempts'],
 ];
 
 const pictures = (kind, wanted, options) => async ({ base, open }) => {
@@ -33,12 +34,17 @@ const pictures = (kind, wanted, options) => async ({ base, open }) => {
   await visitAll(page, base, async (name) => {
     if (!wanted(name)) return;
     await page.evaluate((steady) => {
-      const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       const steadily = (text) => steady.reduce((made, [what, by]) => made.replace(new RegExp(what, 'g'), by), text);
-      while (texts.nextNode()) texts.currentNode.data = steadily(texts.currentNode.data);
-      for (const input of document.querySelectorAll('input')) input.value = steadily(input.value);
+      const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      const shown = [...document.querySelectorAll('input')].map((input) => [input, 'value']);
+      while (texts.nextNode()) shown.push([texts.currentNode, 'data']);
+      const before = shown.map(([node, property]) => node[property]);
+      const show = (all) => shown.forEach(([node, property], place) => (node[property] = all[place]));
+      show(before.map(steadily));
+      window.showAgain = () => show(before);
     }, STEADY);
     await page.screenshot({ path: path.join(directory, `${name}${kind}.png`), fullPage: true });
+    await page.evaluate(() => window.showAgain());
   });
 };
 
