@@ -22,10 +22,12 @@ test *ARGS: setup
     {{ if ARGS == "" { "cargo test --workspace --doc" } else { "" } }}
     scripts/with-postgres cargo nextest run {{ if ARGS =~ '(^| )(-p|--package)\b' { "" } else { "--workspace" } }} "$@"
 
-# Draw the dashboard's pages anew into docs/screenshots, in both colour schemes
-screenshots: setup
+# Draw the dashboard's pages anew into docs/screenshots: in the light, some in the dark and on a phone
+screenshots:
+    @scripts/setup pngquant
     SCREENSHOTS="{{ justfile_directory() }}/docs/screenshots" \
         cargo nextest run -p cryptopay --run-ignored only pictures_are_drawn_of_every_page
+    pngquant --force --ext .png --strip --speed 1 64 docs/screenshots/*.png
 
 # Check formatting, lints, dependencies and shell scripts
 lint: deny

@@ -4,7 +4,8 @@
 const assert = require('node:assert/strict');
 const http = require('node:http');
 const { run } = require('./browser');
-const { createKey, isAt, signUp } = require('./merchant');
+const { addEndpoint, createKey, isAt, signUp } = require('./merchant');
+const { startReceiver } = require('./receiver');
 
 const KEYS = '/dashboard/settings/api-keys';
 
@@ -62,6 +63,15 @@ run({
       await page.getByRole('heading', { name, exact: true }).waitFor();
       assert.equal((await page.title()).includes('run'), false);
     }
+    const hostile = '"><script>document.title="run"</script><img src=x onerror=document.title="run">';
+    const receiver = await startReceiver(() => ({ status: 200, body: hostile }));
+    await addEndpoint(page, base, receiver.url(`/${hostile.replaceAll(' ', '/')}`), hostile);
+    await page.getByRole('link', { name: 'I have copied it' }).click();
+    await page.getByRole('button', { name: 'Send test' }).click();
+    await page.getByRole('heading', { name: 'Attempt 1' }).waitFor();
+    await page.getByText(hostile, { exact: true }).waitFor();
+    assert.equal((await page.title()).includes('run'), false, 'an answer that the script has put there');
+    receiver.end();
     page.on('dialog', () => assert.fail('a script ran'));
     for (const path of ['/dashboard/login?next="><script>alert(1)</script>', `${KEYS}?cursor=<svg onload=alert(1)>`]) {
       await page.goto(base + path);

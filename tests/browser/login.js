@@ -3,17 +3,9 @@
 
 const assert = require('node:assert/strict');
 const { run } = require('./browser');
-const { createKey, isAt, logIn, signUp, PASSWORD } = require('./merchant');
+const { createKey, isAt, logIn, signUp, tokenOf, PASSWORD } = require('./merchant');
 
 const KEYS = '/dashboard/settings/api-keys';
-
-/** Logs in by the API. */
-async function tokenOf(base, username) {
-  const headers = { 'content-type': 'application/json' };
-  const body = JSON.stringify({ username, password: PASSWORD });
-  const answer = await fetch(`${base}/api/auth/login`, { method: 'POST', headers, body });
-  return (await answer.json()).access;
-}
 
 /** The page as it is once it does not lead on to another one. */
 async function contentOf(page) {

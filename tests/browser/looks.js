@@ -22,6 +22,8 @@ function looks(colorScheme) {
     const found = [];
     await visitAll(page, base, async (name) => {
       found.push(...(await violations(page, name)));
+      const isTooWide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+      if (isTooWide) found.push(`${name}: is wider than the window`);
       backgrounds.add(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
     });
     assert.deepEqual(found, []);

@@ -50,6 +50,41 @@ exports.shownKey = async function (page) {
   return key;
 };
 
+/** Adds an endpoint for all events; the page that shows its secret is open then. */
+exports.addEndpoint = async function (page, base, url, description = '') {
+  await page.goto(`${base}/dashboard/settings/webhooks`);
+  await page.getByRole('link', { name: 'Add endpoint' }).click();
+  await page.getByLabel('URL', { exact: true }).fill(url);
+  await page.getByLabel('Description').fill(description);
+  await page.getByRole('button', { name: 'Add endpoint' }).click();
+  await exports.isAt(page, 'Your webhook secret');
+};
+
+/** The webhook secret that the page shows for the only time. */
+exports.shownSecret = async function (page) {
+  const secret = await page.locator('#secret').innerText();
+  assert.match(secret, /^whsec_[0-9A-Za-z+/]{43}=$/);
+  tellSecret(secret);
+  return secret;
+};
+
+/** An access token of this merchant's: logs in by the API. */
+exports.tokenOf = async function (base, username) {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ username, password: exports.PASSWORD });
+  const answer = await fetch(`${base}/api/auth/login`, { method: 'POST', headers, body });
+  return (await answer.json()).access;
+};
+
+/** Makes an order of US dollars by the API. */
+exports.makeOrder = async function (base, username, order) {
+  const authorization = `Bearer ${await exports.tokenOf(base, username)}`;
+  const headers = { 'content-type': 'application/json', authorization };
+  const body = JSON.stringify({ currency: 'USD', ...order });
+  const answer = await fetch(`${base}/api/payment-orders`, { method: 'POST', headers, body });
+  assert.equal(answer.status, 201);
+};
+
 /** Waits for a page with this heading. */
 exports.isAt = async function (page, heading) {
   await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor();

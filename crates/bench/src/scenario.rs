@@ -1,5 +1,6 @@
 //! What is measured: a file for each scenario.
 
+mod dashboard_page;
 mod delivery;
 mod first_sight;
 mod footprint;
@@ -42,6 +43,8 @@ pub(crate) enum Scenario {
     RateLimits,
     /// The memory of rate limits.
     RateLimitMemory,
+    /// Pages of the dashboard, over HTTP.
+    DashboardPage,
     /// Memory, and the time from start to the first answer.
     Footprint,
     /// A million users and keys against a thousand, on SQLite.
@@ -82,6 +85,7 @@ impl Scenario {
             Self::IdleConnections => idle_connections::measure(bench).await,
             Self::RateLimits => rate_limits::measure_time(bench).await,
             Self::RateLimitMemory => rate_limits::measure_memory(bench).await,
+            Self::DashboardPage => dashboard_page::measure(bench).await,
             Self::Footprint => footprint::measure(bench).await,
             Self::VolumeSqlite => volume::measure(bench, Backend::Sqlite).await,
             Self::VolumePostgres => volume::measure(bench, Backend::Postgres).await,

@@ -26,18 +26,23 @@ pub(crate) enum Section {
     /// None of them: the login, an error.
     Outside,
     Overview,
+    PaymentOrders,
     ApiKeys,
+    Webhooks,
     Security,
 }
 
 impl Section {
     /// Those that the navigation leads to.
-    const LISTED: [Self; 3] = [Self::Overview, Self::ApiKeys, Self::Security];
+    const LISTED: [Self; 5] =
+        [Self::Overview, Self::PaymentOrders, Self::ApiKeys, Self::Webhooks, Self::Security];
 
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Outside | Self::Overview => "/dashboard",
+            Self::PaymentOrders => "/dashboard/payment-orders",
             Self::ApiKeys => "/dashboard/settings/api-keys",
+            Self::Webhooks => "/dashboard/settings/webhooks",
             Self::Security => "/dashboard/settings/security",
         }
     }
@@ -46,9 +51,16 @@ impl Section {
         match self {
             Self::Outside => "",
             Self::Overview => "Overview",
+            Self::PaymentOrders => "Payment orders",
             Self::ApiKeys => "API keys",
+            Self::Webhooks => "Webhooks",
             Self::Security => "Security",
         }
+    }
+
+    /// Whether the settings begin here, in the order of the navigation.
+    pub(crate) fn begins_settings(self) -> bool {
+        self == Self::ApiKeys
     }
 }
 

@@ -16,17 +16,43 @@ pub(crate) enum Notice {
     KeyRenamed,
     KeyNarrowed,
     KeyRevoked,
+    EndpointChanged,
+    EndpointEnabled,
+    EndpointDisabled,
+    EndpointDeleted,
+    TestSent,
+    DeliveryResent,
+    OrderMovedOn,
     PasswordChanged,
     SessionEnded,
     OtherSessionsEnded,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::Welcome, "welcome", "Welcome! Your account is open."),
         (Self::KeyRenamed, "key-renamed", "The API key has its new name."),
         (Self::KeyNarrowed, "key-narrowed", "The API key has fewer permissions now. It holds at once."),
         (Self::KeyRevoked, "key-revoked", "The API key is revoked. It opens nothing any more."),
+        (Self::EndpointChanged, "endpoint-changed", "The webhook endpoint is changed."),
+        (
+            Self::EndpointEnabled,
+            "endpoint-enabled",
+            "The webhook endpoint is enabled. It hears of what happens from now on.",
+        ),
+        (
+            Self::EndpointDisabled,
+            "endpoint-disabled",
+            "The webhook endpoint is disabled. Nothing is sent to it.",
+        ),
+        (Self::EndpointDeleted, "endpoint-deleted", "The webhook endpoint is deleted, and its log with it."),
+        (Self::TestSent, "test-sent", "A test event is on its way."),
+        (
+            Self::DeliveryResent,
+            "delivery-resent",
+            "It is on its way again: the same bytes under the same id.",
+        ),
+        (Self::OrderMovedOn, "order-moved-on", "The order has moved on."),
         (
             Self::PasswordChanged,
             "password-changed",

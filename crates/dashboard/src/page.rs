@@ -15,10 +15,10 @@ pub(crate) type Answer = Result<HttpResponse, Problem>;
 /// A handler at work.
 pub(crate) type Answering = LocalBoxFuture<'static, Answer>;
 
-/// What a page may load and do: its own files, and sending forms here. No other page may show it in a frame.
+/// What a page may load and do: its own files, itself anew, and sending forms here. No other page may show it in a frame.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
-     base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 /// Forms have to say where they come from, and nobody else needs to know.
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use cryptopay_domain::page::{Direction, Position};
+use cryptopay_domain::page::{Direction, PageLimit, Position};
 use cryptopay_domain::{Page, PageRequest};
 
 use crate::form::Form;
@@ -22,6 +22,16 @@ pub(crate) fn read<Id: FromStr>(query: &Form) -> PageRequest<Id> {
     let asked = |name, direction| query.text(name).parse().ok().map(|beside| Position { beside, direction });
     let position = asked("older", Direction::Older).or_else(|| asked("newer", Direction::Newer));
     PageRequest { position, ..PageRequest { limit: Default::default(), position: None } }
+}
+
+/// The newest items, as many as there may be on one page.
+pub(crate) fn most<Id>() -> PageRequest<Id> {
+    PageRequest { limit: limit(100), position: None }
+}
+
+/// At most so many items, 1 to 100.
+pub(crate) fn limit(items: i64) -> PageLimit {
+    PageLimit::new(items).unwrap_or_default()
 }
 
 impl Pager {

@@ -17,7 +17,9 @@ use crate::gate::{Gate, answer};
 use crate::page::Answering;
 use crate::site::Site;
 use crate::visit::{MerchantVisit, Visit};
-use crate::{api_key, assets, login, overview, page, register, security};
+use crate::{
+    api_key, assets, delivery, login, overview, page, payment_order, register, security, webhook_endpoint,
+};
 
 /// Where the dashboard begins.
 pub const HOME: &str = "/dashboard";
@@ -52,26 +54,43 @@ use Handler::{Anyone, Merchant, Recent};
 #[rustfmt::skip]
 pub(crate) fn rows() -> Vec<Row> {
     vec![
-        get ("/dashboard",                                General,  Merchant(|visit| Box::pin(overview::show(visit)))),
-        get ("/dashboard/login",                          General,  Anyone(|visit| Box::pin(login::show(visit)))),
-        post("/dashboard/login",                          Login,    Anyone(|visit| Box::pin(login::log_in(visit)))),
-        post("/dashboard/logout",                         General,  Merchant(|visit| Box::pin(login::log_out(visit)))),
-        get ("/dashboard/register",                       General,  Anyone(|visit| Box::pin(register::show(visit)))),
-        post("/dashboard/register",                       Register, Anyone(|visit| Box::pin(register::register(visit)))),
-        get ("/dashboard/settings/api-keys",              General,  Merchant(|visit| Box::pin(api_key::list::show(visit)))),
-        get ("/dashboard/settings/api-keys/new",          General,  Merchant(|visit| Box::pin(api_key::create::show(visit)))),
-        post("/dashboard/settings/api-keys/new",          General,  Recent(|visit| Box::pin(api_key::create::create(visit)))),
-        get ("/dashboard/settings/api-keys/{id}",         General,  Merchant(|visit| Box::pin(api_key::show::show(visit)))),
-        post("/dashboard/settings/api-keys/{id}/rename",  General,  Merchant(|visit| Box::pin(api_key::show::rename(visit)))),
-        post("/dashboard/settings/api-keys/{id}/permissions", General,  Recent(|visit| Box::pin(api_key::show::narrow(visit)))),
-        post("/dashboard/settings/api-keys/{id}/rotate",  General,  Recent(|visit| Box::pin(api_key::rotate::rotate(visit)))),
-        get ("/dashboard/settings/api-keys/{id}/revoke",  General,  Merchant(|visit| Box::pin(api_key::revoke::ask(visit)))),
-        post("/dashboard/settings/api-keys/{id}/revoke",  General,  Recent(|visit| Box::pin(api_key::revoke::revoke(visit)))),
-        get ("/dashboard/settings/security",              General,  Merchant(|visit| Box::pin(security::show(visit)))),
-        post("/dashboard/settings/security/password",     Password, Merchant(|visit| Box::pin(security::password::change(visit)))),
-        post("/dashboard/settings/security/sessions/end-others", General, Merchant(|visit| Box::pin(security::sessions::end_others(visit)))),
-        post("/dashboard/settings/security/sessions/{id}/end", General, Merchant(|visit| Box::pin(security::sessions::end(visit)))),
-        post("/dashboard/settings/api-keys/{id}/narrow",  General,  Recent(|visit| Box::pin(api_key::narrow::narrow(visit)))),
+        get ("/dashboard",                                                   General,  Merchant(|visit| Box::pin(overview::show(visit)))),
+        get ("/dashboard/login",                                             General,  Anyone(|visit| Box::pin(login::show(visit)))),
+        post("/dashboard/login",                                             Login,    Anyone(|visit| Box::pin(login::log_in(visit)))),
+        post("/dashboard/logout",                                            General,  Merchant(|visit| Box::pin(login::log_out(visit)))),
+        get ("/dashboard/register",                                          General,  Anyone(|visit| Box::pin(register::show(visit)))),
+        post("/dashboard/register",                                          Register, Anyone(|visit| Box::pin(register::register(visit)))),
+        get ("/dashboard/payment-orders",                                    General,  Merchant(|visit| Box::pin(payment_order::list::show(visit)))),
+        get ("/dashboard/payment-orders/{id}",                               General,  Merchant(|visit| Box::pin(payment_order::show::show(visit)))),
+        post("/dashboard/payment-orders/{id}/simulate",                      General,  Merchant(|visit| Box::pin(payment_order::simulate::simulate(visit)))),
+        get ("/dashboard/settings/api-keys",                                 General,  Merchant(|visit| Box::pin(api_key::list::show(visit)))),
+        get ("/dashboard/settings/api-keys/new",                             General,  Merchant(|visit| Box::pin(api_key::create::show(visit)))),
+        post("/dashboard/settings/api-keys/new",                             General,  Recent(|visit| Box::pin(api_key::create::create(visit)))),
+        get ("/dashboard/settings/api-keys/{id}",                            General,  Merchant(|visit| Box::pin(api_key::show::show(visit)))),
+        post("/dashboard/settings/api-keys/{id}/rename",                     General,  Merchant(|visit| Box::pin(api_key::show::rename(visit)))),
+        post("/dashboard/settings/api-keys/{id}/permissions",                General,  Recent(|visit| Box::pin(api_key::show::narrow(visit)))),
+        post("/dashboard/settings/api-keys/{id}/narrow",                     General,  Recent(|visit| Box::pin(api_key::narrow::narrow(visit)))),
+        post("/dashboard/settings/api-keys/{id}/rotate",                     General,  Recent(|visit| Box::pin(api_key::rotate::rotate(visit)))),
+        get ("/dashboard/settings/api-keys/{id}/revoke",                     General,  Merchant(|visit| Box::pin(api_key::revoke::ask(visit)))),
+        post("/dashboard/settings/api-keys/{id}/revoke",                     General,  Recent(|visit| Box::pin(api_key::revoke::revoke(visit)))),
+        get ("/dashboard/settings/webhooks",                                 General,  Merchant(|visit| Box::pin(webhook_endpoint::list::show(visit)))),
+        get ("/dashboard/settings/webhooks/new",                             General,  Merchant(|visit| Box::pin(webhook_endpoint::create::show(visit)))),
+        post("/dashboard/settings/webhooks/new",                             General,  Recent(|visit| Box::pin(webhook_endpoint::create::create(visit)))),
+        get ("/dashboard/settings/webhooks/{id}",                            General,  Merchant(|visit| Box::pin(webhook_endpoint::show::show(visit)))),
+        post("/dashboard/settings/webhooks/{id}/change",                     General,  Recent(|visit| Box::pin(webhook_endpoint::change::change(visit)))),
+        post("/dashboard/settings/webhooks/{id}/enable",                     General,  Merchant(|visit| Box::pin(webhook_endpoint::status::enable(visit)))),
+        post("/dashboard/settings/webhooks/{id}/disable",                    General,  Merchant(|visit| Box::pin(webhook_endpoint::status::disable(visit)))),
+        post("/dashboard/settings/webhooks/{id}/rotate-secret",              General,  Recent(|visit| Box::pin(webhook_endpoint::rotate_secret::rotate(visit)))),
+        get ("/dashboard/settings/webhooks/{id}/delete",                     General,  Merchant(|visit| Box::pin(webhook_endpoint::delete::ask(visit)))),
+        post("/dashboard/settings/webhooks/{id}/delete",                     General,  Recent(|visit| Box::pin(webhook_endpoint::delete::delete(visit)))),
+        post("/dashboard/settings/webhooks/{id}/test",                       General,  Merchant(|visit| Box::pin(delivery::send::test(visit)))),
+        get ("/dashboard/settings/webhooks/{id}/deliveries",                 General,  Merchant(|visit| Box::pin(delivery::list::show(visit)))),
+        get ("/dashboard/settings/webhooks/{id}/deliveries/{delivery}",      General,  Merchant(|visit| Box::pin(delivery::show::show(visit)))),
+        post("/dashboard/settings/webhooks/{id}/deliveries/{delivery}/resend", General,  Merchant(|visit| Box::pin(delivery::send::resend(visit)))),
+        get ("/dashboard/settings/security",                                 General,  Merchant(|visit| Box::pin(security::show(visit)))),
+        post("/dashboard/settings/security/password",                        Password, Merchant(|visit| Box::pin(security::password::change(visit)))),
+        post("/dashboard/settings/security/sessions/end-others",             General,  Merchant(|visit| Box::pin(security::sessions::end_others(visit)))),
+        post("/dashboard/settings/security/sessions/{id}/end",               General,  Merchant(|visit| Box::pin(security::sessions::end(visit)))),
     ]
 }
 

@@ -5,12 +5,27 @@ use cryptopay_domain::webhook_endpoint::{EndpointSecrets, EndpointStatus, Sealed
 use cryptopay_domain::{
     Delivery, DeliveryId, Page, PageRequest, Timestamp, WebhookEndpointId, WebhookEventId,
 };
-use cryptopay_webhook::{Diagnosis, SecretRole, WebhookSecret, diagnose};
+use cryptopay_webhook::transport::fixed_headers;
+use cryptopay_webhook::{Diagnosis, SecretRole, SignedHeaders, WebhookSecret, diagnose};
 
 use crate::core::{Inner, Payments};
 use crate::endpoint::NotFound;
 use crate::event::test_event;
-use crate::sealed;
+use crate::sealed::{self, open_secrets};
+
+/// A delivery, and what is posted for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostedDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// When it was signed last, or would be if it were now.
+    pub signed_at: Timestamp,
+    /// The headers of a post that is signed at that moment, made anew from the secrets that are known now: those of an
+    /// attempt are not kept. `None` when the secrets cannot be read.
+    pub headers: Option<Vec<(&'static str, String)>>,
+    /// The exact bytes.
+    pub body: Vec<u8>,
+}
 
 /// Why nothing is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +77,32 @@ impl Payments {
     ) -> Outcome<Page<Delivery, DeliveryId>, NotFound> {
         let page = self.inner.store().list_deliveries(principal.user_id, endpoint, request).await?;
         page.ok_or(Failure::Rejected(NotFound))
+    }
+
+    /// One delivery of an endpoint with what is posted for it.
+    ///
+    /// # Errors
+    /// [`NotFound`].
+    pub async fn get_delivery(
+        &self,
+        principal: &Principal,
+        endpoint: WebhookEndpointId,
+        id: DeliveryId,
+    ) -> Outcome<PostedDelivery, NotFound> {
+        let inner = &*self.inner;
+        let user = principal.user_id;
+        let not_found = || Failure::Rejected(NotFound);
+        let found = inner.store().find_webhook_endpoint(user, endpoint).await?.ok_or_else(not_found)?;
+        let (delivery, body) =
+            inner.store().find_delivery(user, endpoint, id).await?.ok_or_else(not_found)?;
+        let signed_at = delivery.attempts.last().map_or_else(|| inner.now(), |attempt| attempt.at);
+        let secrets = open_secrets(&inner.auth, &found, signed_at).ok();
+        let headers = secrets.map(|secrets| {
+            let secrets: Vec<&WebhookSecret> = secrets.iter().collect();
+            let signed = SignedHeaders::new(&secrets, &delivery.event_id.to_string(), signed_at, &body);
+            fixed_headers().into_iter().chain(signed.into_pairs()).collect()
+        });
+        Ok(PostedDelivery { delivery, signed_at, headers, body })
     }
 
     /// Sends a delivery again, whatever became of it: the same bytes under the same event id, now, with a new

@@ -22,7 +22,7 @@ pub use cryptopay_auth::{Failure, Outcome, Principal, RequestContext};
 pub use cryptopay_webhook::{
     CanonicalValue, Diagnosis, RetryPlan, TargetError, TargetPolicy, Transport, WebhookSecret,
 };
-pub use delivery::{DiagnoseRejection, SendRejection};
+pub use delivery::{DiagnoseRejection, PostedDelivery, SendRejection};
 pub use endpoint::{
     ChangeEndpointRejection, CreateEndpointRejection, EndpointChange, NewEndpoint, NewWebhookEndpoint,
     NotFound, RequestedStatus,

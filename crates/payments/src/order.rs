@@ -3,8 +3,8 @@
 use cryptopay_auth::{Failure, Outcome, Principal};
 use cryptopay_domain::payment_order::{NoLongerPending, OrderStatus, SimulatedOutcome, decide_simulation};
 use cryptopay_domain::{
-    Amount, Currency, Description, EventType, IdempotencyKey, Metadata, Page, PageRequest, PaymentOrder,
-    PaymentOrderId, WebhookEventId,
+    Amount, Currency, Delivery, Description, EventType, IdempotencyKey, Metadata, Page, PageRequest,
+    PaymentOrder, PaymentOrderId, WebhookEventId,
 };
 use cryptopay_store::idempotency::IdempotentRequest;
 use cryptopay_store::payment_order::{OrderChange, OrderInsert};
@@ -133,6 +133,19 @@ impl Payments {
     ) -> Outcome<PaymentOrder, NotFound> {
         let found = self.inner.store().find_payment_order(principal.user_id, id).await?;
         found.ok_or(Failure::Rejected(NotFound))
+    }
+
+    /// The deliveries that tell the merchant's endpoints of an order, those of one event beside each other, oldest
+    /// first. An endpoint that was deleted took its own with it.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] when the store does not answer.
+    pub async fn list_order_deliveries(
+        &self,
+        principal: &Principal,
+        order: PaymentOrderId,
+    ) -> Outcome<Vec<Delivery>, std::convert::Infallible> {
+        Ok(self.inner.store().list_deliveries_of_order(principal.user_id, order).await?)
     }
 
     /// Moves a pending order on, as if by the payer, and tells the merchant's endpoints. In the sandbox alone.

@@ -1,8 +1,8 @@
 //! Webhook secrets at rest: sealed with the installation's encryption keys, each for the row it is kept in.
 
 use cryptopay_auth::{Auth, Failure};
-use cryptopay_domain::WebhookEndpointId;
 use cryptopay_domain::webhook_endpoint::SealedSecret;
+use cryptopay_domain::{Timestamp, WebhookEndpoint, WebhookEndpointId};
 use cryptopay_webhook::WebhookSecret;
 
 use crate::core::Inner;
@@ -51,6 +51,19 @@ pub(crate) fn open(
         .map_err(|error| unreadable(error.to_string()))?;
     let text = std::str::from_utf8(&opened).map_err(|_| unreadable("is no text".to_owned()))?;
     WebhookSecret::parse(text).map_err(|error| unreadable(error.to_string()))
+}
+
+/// The secrets to sign with at `now`, oldest first. The current one has to be readable; an earlier one that was sealed
+/// with a lost key is passed over, since a rotation is the way out of exactly that.
+pub(crate) fn open_secrets(
+    auth: &Auth,
+    endpoint: &WebhookEndpoint,
+    now: Timestamp,
+) -> Result<Vec<WebhookSecret>, UnreadableSecret> {
+    let open = |secret| open(auth, endpoint.id, secret);
+    let mut valid = endpoint.secrets.valid_at(now);
+    let current = valid.pop().map(open).transpose()?;
+    Ok(valid.into_iter().filter_map(|secret| open(secret).ok()).chain(current).collect())
 }
 
 /// Where a secret is kept. The current one and the one before it have the same context, since a rotation

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cryptopay_domain::delivery::DeliveryStatus;
 use cryptopay_domain::{
-    Attempt, Delivery, DeliveryId, Page, PageRequest, Timestamp, UserId, WebhookEndpointId,
+    Attempt, Delivery, DeliveryId, Page, PageRequest, PaymentOrderId, Timestamp, UserId, WebhookEndpointId,
+    WebhookEventId,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -15,7 +16,7 @@ pub use crate::delivery_judgement::Verdict;
 pub use crate::delivery_lease::{Lease, LeaseRequest, LeasedDelivery};
 pub use crate::delivery_record::AttemptRecord;
 use crate::moment::{At, Moment};
-use crate::schema::{webhook_deliveries, webhook_events};
+use crate::schema::{payment_orders, webhook_deliveries, webhook_endpoints, webhook_events};
 use crate::statement::{Dialect, Dialects};
 use crate::webhook_endpoint::EndpointQueries;
 use crate::{Store, StoreError};
@@ -40,7 +41,7 @@ impl Lane {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = webhook_deliveries)]
-struct DeliveryRow {
+pub(crate) struct DeliveryRow {
     id: String,
     event_id: String,
     endpoint_id: String,
@@ -114,6 +115,16 @@ shared_queries! {
             Ok(attempts)
         }
 
+        /// Deliveries with what has been tried, in the order of their rows.
+        async fn with_attempts(conn, rows: Vec<(DeliveryRow, String)>) -> Result<Vec<Delivery>, StoreError> {
+            let ids = rows.iter().map(|(row, _)| row.id.clone()).collect();
+            let mut attempts = conn.attempts_of(ids).await?;
+            let with_attempts = |(row, event_type): (DeliveryRow, String)| {
+                delivery_of(&row, &event_type, attempts.remove(&row.id).unwrap_or_default())
+            };
+            rows.into_iter().map(with_attempts).collect()
+        }
+
         /// A delivery of an endpoint and the body of its event.
         async fn delivery_with_body(conn, endpoint: WebhookEndpointId, id: DeliveryId)
             -> Result<Option<(Delivery, Vec<u8>)>, StoreError> {
@@ -154,16 +165,48 @@ impl Store {
                 .select((DeliveryRow::as_select(), webhook_events::event_type));
             let rows: Vec<(DeliveryRow, String)> =
                 on_page!(query, webhook_deliveries::id, request).load(conn).await?;
-            let ids = rows.iter().map(|(row, _)| row.id.clone()).collect();
-            let mut attempts: HashMap<String, Vec<Attempt>> = conn.attempts_of(ids).await?;
-            let mut deliveries: Vec<Delivery> = Vec::with_capacity(rows.len());
-            for (row, event_type) in rows {
-                let attempts: Vec<Attempt> = attempts.remove(&row.id).unwrap_or_default();
-                deliveries.push(delivery_of(&row, &event_type, attempts)?);
-            }
-            Ok(Some(deliveries))
+            Ok(Some(conn.with_attempts(rows).await?))
         })?;
         Ok(found.map(|found| Page::from_found(found, &request, |delivery| delivery.id)))
+    }
+
+    /// The deliveries that tell the merchant's endpoints of an order, those of one event beside each other, oldest first,
+    /// each with its latest 100 attempts. An endpoint that was deleted took its own with it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn list_deliveries_of_order(
+        &self,
+        user: UserId,
+        order: PaymentOrderId,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        reading!(self, |conn| {
+            let events: Option<(String, Option<String>)> = payment_orders::table
+                .find(order.to_string())
+                .filter(payment_orders::user_id.eq(user.0))
+                .select((payment_orders::created_event_id, payment_orders::ended_event_id))
+                .first(conn)
+                .await
+                .optional()?;
+            let mut told: Vec<(DeliveryRow, String)> = Vec::new();
+            for event in events.into_iter().flat_map(|(created, ended)| [Some(created), ended]).flatten() {
+                let corrupt = |_| StoreError::Corrupt { table: "payment_orders", what: "event id" };
+                let event: WebhookEventId = event.parse().map_err(corrupt)?;
+                let (first, last) = (DeliveryId::of(event, 0), DeliveryId::of(event, u8::MAX));
+                let deliveries: Vec<(DeliveryRow, String)> = webhook_deliveries::table
+                    .inner_join(webhook_events::table)
+                    .inner_join(webhook_endpoints::table)
+                    .filter(webhook_deliveries::id.between(first.to_string(), last.to_string()))
+                    .filter(webhook_deliveries::event_id.eq(event.to_string()))
+                    .filter(webhook_endpoints::deleted_at.is_null())
+                    .order(webhook_deliveries::id)
+                    .select((DeliveryRow::as_select(), webhook_events::event_type))
+                    .load(conn)
+                    .await?;
+                told.extend(deliveries);
+            }
+            conn.with_attempts(told).await
+        })
     }
 
     /// A delivery of one of the merchant's endpoints, with the exact bytes that it delivers.

@@ -140,7 +140,11 @@ impl OrderQueries for SqliteConn {
         deliveries: Vec<NewDelivery>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            diesel::insert_into(payment_orders::table).values(order).execute(self).await?;
+            let created_event_id = payment_orders::created_event_id.eq(event.id.to_string());
+            diesel::insert_into(payment_orders::table)
+                .values((order, created_event_id))
+                .execute(self)
+                .await?;
             self.insert_event(event, deliveries).await
         })
     }
@@ -156,17 +160,21 @@ impl OrderQueries for PgConn {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if deliveries.is_empty() {
-                diesel::insert_into(payment_orders::table).values(order).execute(self).await?;
+                let created_event_id = payment_orders::created_event_id.eq(event.id.to_string());
+                diesel::insert_into(payment_orders::table)
+                    .values((order, created_event_id))
+                    .execute(self)
+                    .await?;
                 return Ok(());
             }
             let insert = Statement::new(concat!(
                 "WITH o AS (INSERT INTO payment_orders (id, user_id, amount, currency, description, metadata, status, \
-                 created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)), ",
+                 created_at, updated_at, created_event_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)), ",
                 postgres_insert_event!()
             ));
             let insert = insert.text(order.id).number(order.user_id).text(order.amount).text(order.currency);
             let insert = insert.maybe_text(order.description).text(order.metadata).text(order.status);
-            let insert = insert.moment(order.created_at).moment(order.updated_at);
+            let insert = insert.moment(order.created_at).moment(order.updated_at).text(event.id.to_string());
             insert.event(event).json(&deliveries)?.execute(self).await?;
             Ok(())
         })
@@ -268,6 +276,7 @@ impl Store {
                 .set((
                     payment_orders::status.eq(order.status.as_str()),
                     payment_orders::updated_at.eq(At(order.updated_at)),
+                    payment_orders::ended_event_id.eq(event.id.to_string()),
                 ))
                 .execute(conn)
                 .await?;

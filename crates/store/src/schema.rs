@@ -153,6 +153,8 @@ diesel::table! {
         status -> Text,
         created_at -> Moment,
         updated_at -> Moment,
+        created_event_id -> Text,
+        ended_event_id -> Nullable<Text>,
     }
 }
 

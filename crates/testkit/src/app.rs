@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use cryptopay_dashboard::{Dashboard, Transport};
 use cryptopay_http::{HttpConfig, ServerConfig};
-use cryptopay_payments::Payments;
+use cryptopay_payments::{Payments, TargetPolicy};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
@@ -95,8 +95,14 @@ impl TestApp {
     /// The application with its dashboard, reached as the test says.
     #[must_use]
     pub fn with_dashboard(core: TestAuth, transport: Transport) -> Self {
+        Self::with_dashboard_and(core, transport, guarded_targets())
+    }
+
+    /// The same, with webhooks that go where `targets` says.
+    #[must_use]
+    pub fn with_dashboard_and(core: TestAuth, transport: Transport, targets: TargetPolicy) -> Self {
         let names = TestNames::default();
-        let payments = payments_over(&core.auth, guarded_targets(), &names);
+        let payments = payments_over(&core.auth, targets, &names);
         let dashboard = Dashboard::new(core.auth.clone(), payments.clone(), transport);
         let config = HttpConfig { beside: Some(dashboard.mount()), ..HttpConfig::new(7) };
         let server = ServerConfig { keep_alive: KEEP_ALIVE, ..ServerConfig::default() };

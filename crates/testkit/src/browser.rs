@@ -11,6 +11,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use crate::app::TestApp;
 use crate::auth::{PASSWORD, TestAuth};
 use crate::client::client;
+use crate::payments::open_targets;
 
 /// One browser, with its cookies.
 #[derive(Clone)]
@@ -174,5 +175,11 @@ impl TestApp {
     /// The application with its dashboard, reached in plain on this machine.
     pub async fn start_with_dashboard(backend: crate::database::Backend) -> Self {
         Self::with_dashboard(TestAuth::start(backend).await, cryptopay_dashboard::Transport::Plain)
+    }
+
+    /// The same, with webhooks that may go to this machine.
+    pub async fn start_with_dashboard_and_receivers(backend: crate::database::Backend) -> Self {
+        let core = TestAuth::start(backend).await;
+        Self::with_dashboard_and(core, cryptopay_dashboard::Transport::Plain, open_targets())
     }
 }

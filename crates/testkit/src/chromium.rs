@@ -11,12 +11,14 @@ use crate::server::Server;
 /// # Panics
 /// When anything is not as the program expects it.
 pub async fn browse(program: &str, server: &Server, arguments: &[&str]) {
+    // Receivers, too: some flows start the programs that the pages show.
+    let libraries = |of: &str| installed().join(of).join("node_modules");
     let mut command = Command::new("node");
     command
         .arg(root().join("tests/browser").join(program))
         .arg(format!("http://{}", server.address()))
         .args(arguments)
-        .env("NODE_PATH", installed().join("browser/node_modules"))
+        .env("NODE_PATH", format!("{}:{}", libraries("browser").display(), libraries("receivers").display()))
         .stdin(Stdio::null());
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it is waited for");
     let output = output.expect("the browser runs; `just setup` installs what it needs");

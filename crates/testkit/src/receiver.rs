@@ -24,6 +24,8 @@ pub struct TestReceiver {
 pub enum Behaviour {
     /// Answers with a status.
     Answer(u16),
+    /// Answers 200, and says this.
+    Say(&'static str),
     /// Takes it and never answers.
     Hang,
     /// Takes it and closes the connection.
@@ -127,12 +129,12 @@ async fn serve(connection: TcpStream, state: Arc<State>) {
     while let Some(received) = read_request(&mut connection).await {
         let behaviour = *state.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
         state.received.send_modify(|all| all.push(received));
-        let status = match behaviour {
-            Behaviour::Answer(status) => status,
+        let (status, body) = match behaviour {
+            Behaviour::Answer(status) => (status, format!("answered {status}")),
+            Behaviour::Say(body) => (200, body.to_owned()),
             Behaviour::Hang => std::future::pending().await,
             Behaviour::HangUp => return,
         };
-        let body = format!("answered {status}");
         let answer = format!(
             "HTTP/1.1 {status} \r\ncontent-length: {}\r\ncontent-type: text/plain\r\n\r\n{body}",
             body.len()

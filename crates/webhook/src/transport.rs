@@ -22,6 +22,7 @@ use dial::{Connection, NoteDials};
 use failure::Failure;
 
 const USER_AGENT: &str = "CryptoPay-Webhooks/1";
+const JSON: &str = "application/json";
 
 /// Less than the five seconds after which Node's servers close an idle connection: a post on a connection
 /// that is being closed at that moment would be lost.
@@ -168,9 +169,15 @@ impl Transport {
     }
 }
 
+/// The headers of every post that are neither a signature nor a matter of its connection.
+#[must_use]
+pub fn fixed_headers() -> [(&'static str, String); 2] {
+    [("Content-Type", JSON.to_owned()), ("User-Agent", USER_AGENT.to_owned())]
+}
+
 fn header_map(headers: &[(&str, String)]) -> Result<HeaderMap, Failure> {
     let mut map = HeaderMap::with_capacity(headers.len() + 1);
-    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    map.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     for (name, value) in headers {
         let name = HeaderName::try_from(*name).map_err(|_| Failure::Unsendable)?;
         map.insert(name, HeaderValue::try_from(value).map_err(|_| Failure::Unsendable)?);

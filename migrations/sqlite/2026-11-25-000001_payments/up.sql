@@ -12,7 +12,10 @@ CREATE TABLE payment_orders (
     metadata TEXT NOT NULL,
     status TEXT NOT NULL,
     created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL
+    updated_at TEXT NOT NULL,
+    -- What was told of it when it was made, and when it ended; nothing was if nobody listened.
+    created_event_id TEXT NOT NULL,
+    ended_event_id TEXT
 );
 CREATE INDEX payment_orders_of_user ON payment_orders (user_id, id);
 

@@ -1,20 +1,27 @@
 //! The dashboard in a real browser: what the programs in `tests/browser` try.
 
-use cryptopay_testkit::{Backend, Installation, Server, browse, on_both_databases};
+use cryptopay_testkit::{Backend, Server, browse, on_both_databases};
 
-use crate::PROGRAM;
+use crate::shop;
 
 on_both_databases! {
     a_key_is_led_through_its_life_in_a_browser => keys;
+    webhooks_are_set_up_with_a_live_receiver_in_a_browser => webhooks;
 }
 
 async fn serve(backend: Backend) -> Server {
-    Installation::new(PROGRAM, backend).await.serve().await
+    shop::installation(backend).await.serve().await
 }
 
 async fn keys(backend: Backend) {
     let server = serve(backend).await;
     browse("keys.js", &server, &[]).await;
+    server.stop().await.success();
+}
+
+async fn webhooks(backend: Backend) {
+    let server = serve(backend).await;
+    browse("webhooks.js", &server, &[]).await;
     server.stop().await.success();
 }
 
@@ -29,7 +36,12 @@ async fn other_sites_and_hostile_names_do_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_work_without_javascript_without_a_mouse_and_on_a_phone() {
+async fn pages_work_by_the_keyboard_alone() {
+    browse("keyboard.js", &serve(Backend::Sqlite).await, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_work_without_javascript_and_on_a_phone() {
     browse("access.js", &serve(Backend::Sqlite).await, &[]).await;
 }
 

@@ -5,11 +5,19 @@ use std::time::Duration;
 use cryptopay_auth::AuthConfig;
 use cryptopay_dashboard::Transport;
 use cryptopay_domain::Environment;
-use cryptopay_testkit::{Backend, Browser, PASSWORD, TestApp, TestAuth, on_both_databases, test_config};
+use cryptopay_domain::delivery::DeliveryStatus;
+use cryptopay_testkit::{
+    Backend, Behaviour, Browser, PASSWORD, TestApp, TestAuth, TestReceiver, on_both_databases, test_config,
+};
+
+use crate::shop::{
+    NEW_ENDPOINT, ORDERS, WEBHOOKS, add_endpoint, link, make_order, make_order_with, newest_is, press,
+};
 
 const SESSION: &str = "cryptopay-sandbox-session";
 const KEYS: &str = "/dashboard/settings/api-keys";
 const NEW_KEY: &str = "/dashboard/settings/api-keys/new";
+const HOSTILE: &str = "\"><script>alert(1)</script>'&";
 const KEY_FIELDS: [(&str, &str); 3] = [("name", "till"), ("permissions", "read"), ("expiry", "never")];
 
 on_both_databases! {
@@ -23,6 +31,8 @@ on_both_databases! {
     every_page_forbids_storing_framing_and_foreign_scripts => headers;
     over_https_cookies_are_bound_to_the_host => secure_cookies;
     what_is_shown_is_escaped => escaping;
+    what_shops_and_their_servers_write_is_shown_as_text => hostile_shop;
+    no_form_of_orders_and_endpoints_works_from_elsewhere => forms_of_the_shop;
 }
 
 async fn form_tokens(backend: Backend) {
@@ -185,9 +195,21 @@ async fn headers(backend: Backend) {
         anonymous.post("/dashboard/settings/api-keys", &[]).await,
         alice.submit(NEW_KEY, NEW_KEY, &KEY_FIELDS).await,
     ];
-    for path in ["/dashboard", "/dashboard/", KEYS, NEW_KEY, "/dashboard/settings/security"] {
+    let (endpoint, _) = add_endpoint(&mut alice, "https://shop.example/hook").await;
+    let delivery = press(&mut alice, &endpoint, "test").await.location().unwrap().to_owned();
+    let order = make_order(&app, "alice", None).await;
+    let log = format!("{endpoint}/deliveries");
+    let question = format!("{endpoint}/delete");
+    for path in ["/dashboard", "/dashboard/", KEYS, NEW_KEY, "/dashboard/settings/security", ORDERS, WEBHOOKS]
+    {
         pages.push(alice.open(path).await);
     }
+    for path in [NEW_ENDPOINT, &endpoint, &question, &log, &delivery, &order] {
+        pages.push(alice.open(path).await);
+    }
+    let fields = [("url", "https://shop.example/other"), ("scope", "all")];
+    pages.push(alice.submit(NEW_ENDPOINT, NEW_ENDPOINT, &fields).await);
+    pages.push(press(&mut alice, &endpoint, "test").await);
     for page in pages {
         assert_eq!(page.header("cache-control"), Some("no-store"), "{page:?}");
         assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{page:?}");
@@ -200,6 +222,7 @@ async fn headers(backend: Backend) {
         if page.status != 303 {
             assert!(page.html.contains("<strong>Sandbox</strong>"), "{}", page.html);
             assert!(policy.contains("form-action 'self'") && policy.contains("base-uri 'none'"), "{policy}");
+            assert!(policy.contains("connect-src 'self';"), "{policy}");
             let is_inline = [" style=", "<style", " onclick=", "javascript:", "<script>"];
             assert!(!is_inline.iter().any(|part| page.html.contains(part)), "{}", page.html);
         }
@@ -236,7 +259,6 @@ async fn secure_cookies(backend: Backend) {
 }
 
 async fn escaping(backend: Backend) {
-    const HOSTILE: &str = "\"><script>alert(1)</script>'&";
     let app = TestApp::start_with_dashboard(backend).await;
     let mut anonymous = Browser::new(&app);
     let login = [("username", HOSTILE), ("password", "x")];
@@ -263,4 +285,75 @@ async fn escaping(backend: Backend) {
         assert!(page.html.contains("&#60;script&#62;alert(1)"), "it is shown: {}", page.html);
         assert!(!page.html.contains("<script>") && !page.html.contains(HOSTILE), "{}", page.html);
     }
+}
+
+async fn hostile_shop(backend: Backend) {
+    let app = TestApp::start_with_dashboard_and_receivers(backend).await;
+    let mut alice = Browser::logged_in(&app, "alice").await;
+    let receiver = TestReceiver::behaving(Behaviour::Say(HOSTILE)).await;
+    let url = receiver.url(&format!("/{HOSTILE}"));
+    let fields = [("url", url.as_str()), ("description", HOSTILE), ("scope", "all")];
+    let mut pages = vec![alice.submit(NEW_ENDPOINT, NEW_ENDPOINT, &fields).await];
+    assert!(
+        pages[0].text_of("express").contains("app.post('/webhooks/cryptopay'"),
+        "no such path in a program"
+    );
+    let endpoint = link(&pages[0], |path| path.starts_with(WEBHOOKS) && path.len() > WEBHOOKS.len());
+    let workers = app.payments.run_deliveries();
+    let metadata = vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
+    let order = make_order_with(&app, "alice", Some(HOSTILE), metadata).await;
+    newest_is(&app, "alice", &endpoint, DeliveryStatus::Succeeded).await;
+    workers.stop().await;
+    let log = format!("{endpoint}/deliveries");
+    let delivery = link(&alice.open(&log).await, |path| path.contains("/deliveries/"));
+    let question = format!("{endpoint}/delete");
+    for path in [WEBHOOKS, &endpoint, &question, &log, &delivery, ORDERS, &order] {
+        pages.push(alice.open(path).await);
+    }
+    let wrong = [("url", HOSTILE), ("description", HOSTILE), ("scope", "some"), ("events", HOSTILE)];
+    pages.push(alice.submit(NEW_ENDPOINT, NEW_ENDPOINT, &wrong).await);
+    pages.push(alice.submit(&endpoint, &format!("{endpoint}/change"), &wrong).await);
+    app.core.clock.advance(Duration::from_secs(15 * 60));
+    pages.push(alice.submit(NEW_ENDPOINT, NEW_ENDPOINT, &fields).await);
+    for page in pages {
+        assert!(page.html.contains("&#60;script&#62;alert(1)"), "it is shown: {}", page.html);
+        assert!(!page.html.contains("<script>") && !page.html.contains(HOSTILE), "{}", page.html);
+    }
+    let shown = alice.open(&delivery).await;
+    assert!(shown.html.contains(&format!("<code>{}", "&#34;&#62;&#60;script")), "the answer: {}", shown.html);
+}
+
+async fn forms_of_the_shop(backend: Backend) {
+    let app = TestApp::start_with_dashboard(backend).await;
+    let mut alice = Browser::logged_in(&app, "alice").await;
+    let mut mallory = Browser::logged_in(&app, "mallory").await;
+    let (endpoint, _) = add_endpoint(&mut alice, "https://shop.example/hook").await;
+    let delivery = press(&mut alice, &endpoint, "test").await.location().unwrap().to_owned();
+    let order = make_order(&app, "alice", None).await;
+    let own = alice.open(NEW_ENDPOINT).await.hidden_fields(NEW_ENDPOINT)[0].1.clone();
+    let foreign = mallory.open(NEW_ENDPOINT).await.hidden_fields(NEW_ENDPOINT)[0].1.clone();
+    let actions = ["change", "enable", "disable", "rotate-secret", "delete", "test"];
+    let mut paths = actions.map(|action| format!("{endpoint}/{action}")).to_vec();
+    paths.extend([NEW_ENDPOINT.to_owned(), format!("{delivery}/resend"), format!("{order}/simulate")]);
+    let mut elsewhere = alice.clone();
+    elsewhere.insist_on("origin", "https://evil.example");
+    let rest = [("url", "https://evil.example/"), ("scope", "all"), ("overlap", "0"), ("status", "paid")];
+    let audited = app.audit_events().await;
+    for path in &paths {
+        for token in [None, Some(foreign.as_str())] {
+            let mut fields = rest.to_vec();
+            fields.extend(token.map(|token| ("csrf", token)));
+            assert_eq!(alice.post(path, &fields).await.status, 403, "{path}");
+        }
+        let mut fields = rest.to_vec();
+        fields.push(("csrf", &own));
+        assert_eq!(elsewhere.post(path, &fields).await.status, 403, "{path}");
+        // Nothing is done by a link; two of these paths are pages.
+        let opened = alice.open(&format!("{path}?csrf={own}&status=paid&url=https://evil.example/")).await;
+        assert!(opened.status == 405 || opened.status == 200 && opened.html.contains("<form"), "{path}");
+    }
+    assert_eq!(app.audit_events().await, audited);
+    assert!(alice.open(&order).await.html.contains("Pending"));
+    let pending = alice.open(&endpoint).await.html.matches("data-live=\"pending\"").count();
+    assert_eq!(pending, 2, "the order's, and the one test that she sent herself");
 }

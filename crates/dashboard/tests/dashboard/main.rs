@@ -10,7 +10,11 @@
 mod api_key_usage;
 mod api_keys;
 mod attacks;
+mod deliveries;
 mod key_changes;
 mod login;
 mod overview;
+mod payment_orders;
 mod security;
+mod shop;
+mod webhook_endpoints;

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use cryptopay_domain::delivery::{AttemptOutcome, NextStep};
 use cryptopay_domain::webhook_endpoint::{Health, judge};
-use cryptopay_domain::{Attempt, Timestamp, WebhookEndpoint, WebhookEndpointId};
+use cryptopay_domain::{Attempt, WebhookEndpoint, WebhookEndpointId};
 use cryptopay_store::delivery::{AttemptRecord, LeasedDelivery, Verdict};
 use cryptopay_webhook::{SignedHeaders, Target, WebhookSecret};
 
 use crate::audit::disabled_by_system;
 use crate::core::Inner;
-use crate::sealed;
+use crate::sealed::{self, open_secrets};
 
 /// What a merchant reads about an endpoint whose secret is lost to us.
 const UNREADABLE_SECRET: &str =
@@ -44,7 +44,7 @@ pub(super) async fn attempt(
         // Saved under another policy.
         Err(error) => return not_sent(format!("The endpoint's URL {error}.")),
     };
-    let secrets = match open_secrets(inner, &delivery.endpoint, at) {
+    let secrets = match open_secrets(&inner.auth, &delivery.endpoint, at) {
         Ok(secrets) => secrets,
         Err(error) => {
             unreadable.log_once(delivery.endpoint.id, &error);
@@ -96,19 +96,6 @@ pub(super) fn verdict(endpoint: &WebhookEndpoint, attempt: &Attempt) -> Verdict 
         Health::Healthy | Health::Failing { .. } => None,
     };
     Verdict { health, audit }
-}
-
-/// The secrets to sign with, oldest first. The current one has to be readable; an earlier one that was sealed with
-/// a lost key is passed over, since a rotation is the way out of exactly that.
-fn open_secrets(
-    inner: &Inner,
-    endpoint: &WebhookEndpoint,
-    now: Timestamp,
-) -> Result<Vec<WebhookSecret>, sealed::UnreadableSecret> {
-    let open = |secret| sealed::open(&inner.auth, endpoint.id, secret);
-    let mut valid = endpoint.secrets.valid_at(now);
-    let current = valid.pop().map(open).transpose()?;
-    Ok(valid.into_iter().filter_map(|secret| open(secret).ok()).chain(current).collect())
 }
 
 impl Unreadable {

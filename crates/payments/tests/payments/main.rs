@@ -17,6 +17,7 @@ mod give_up;
 mod idempotency;
 mod order;
 mod outage;
+mod posted;
 mod reseal;
 mod resend;
 mod rotation;

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use cryptopay_domain::delivery::{DeliveryStatus, NextStep};
 use cryptopay_domain::page::{PageLimit, Position};
-use cryptopay_domain::{Attempt, Delivery, DeliveryId, EventType, PageRequest};
+use cryptopay_domain::payment_order::OrderStatus;
+use cryptopay_domain::{Attempt, Delivery, DeliveryId, EventType, PageRequest, PaymentOrder};
 use cryptopay_store::delivery::Lane;
 use cryptopay_testkit::{Backend, on_both_databases};
 
-use crate::fixture::{Fixture, at, register};
+use crate::fixture::{Fixture, at, audit, register};
 use crate::outbox::{
-    attempt, deliveries, disable, endpoint_of, event, lease, listen, order_at, put_endpoint, record,
-    record_all,
+    attempt, deliveries, disable, endpoint_of, event, lease, listen, order_at, order_of, put_endpoint,
+    record, record_all,
 };
 
 on_both_databases! {
@@ -19,6 +20,7 @@ on_both_databases! {
     deliveries_are_paged_forward_and_back_while_events_happen => paged;
     a_test_goes_to_its_endpoint_whatever_the_filter => test_event;
     a_delivery_is_read_and_sent_again_by_its_merchant_alone => of_another;
+    what_was_told_of_an_order_is_read_by_its_merchant_alone => of_order;
     a_resend_is_due_at_once_with_the_same_bytes_and_a_new_plan => resend;
     a_resend_to_a_disabled_endpoint_ends_when_its_turn_comes => resend_disabled;
     the_latest_100_attempts_are_told => many_attempts;
@@ -123,6 +125,41 @@ async fn of_another(backend: Backend) {
     }
     assert_eq!(store.list_deliveries(bob, of_alice, PageRequest::default()).await.unwrap(), None);
     assert_eq!(deliveries(store, alice, of_alice).await, [delivery]);
+}
+
+async fn of_order(backend: Backend) {
+    let fixture = Fixture::new(backend).await;
+    let store = &fixture.store;
+    let (alice, bob) = (register(store, "alice").await.id, register(store, "bobby").await.id);
+    let (first, second, gone) =
+        (listen(store, alice).await, listen(store, alice).await, listen(store, alice).await);
+    listen(store, bob).await;
+    // Of the same moment, and others', before and after.
+    let order = order_of(alice);
+    order_at(store, alice, at(0)).await;
+    order_at(store, bob, at(0)).await;
+    let created = event(EventType::PaymentOrderCreated, at(0));
+    store.insert_payment_order(order.clone(), None, created.clone(), None).await.unwrap();
+    order_at(store, alice, at(0)).await;
+    store.delete_webhook_endpoint(alice, gone, at(1), audit("webhook.deleted")).await.unwrap();
+    let told = async |user, order| {
+        let found = store.list_deliveries_of_order(user, order).await.unwrap();
+        found.into_iter().map(|told| (told.event_id, told.endpoint_id)).collect::<Vec<_>>()
+    };
+    let of_created = [(created.id, first), (created.id, second)];
+    assert_eq!(told(alice, order.id).await, of_created);
+
+    let paid = event(EventType::PaymentOrderPaid, at(2));
+    let ended = paid.clone();
+    let decide = |order| Ok::<_, ()>((PaymentOrder { status: OrderStatus::Paid, ..order }, ended));
+    store.change_payment_order(alice, order.id, decide, None).await.unwrap();
+    let [one, other] = of_created;
+    assert_eq!(told(alice, order.id).await, [one, other, (paid.id, first), (paid.id, second)]);
+    assert_eq!(told(bob, order.id).await, []);
+    assert_eq!(told(alice, order_of(alice).id).await, []);
+    let listed = deliveries(store, alice, first).await;
+    let found = store.list_deliveries_of_order(alice, order.id).await.unwrap();
+    assert!(listed.contains(&found[0]), "told as in the log: {found:?}");
 }
 
 async fn resend(backend: Backend) {
