@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cryptopay_domain::{
     Amount, Currency, Description, Metadata, Page, PageRequest, PaymentOrder, PaymentOrderId, Timestamp,
-    UserId,
+    UserId, WebhookEventId,
 };
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -122,6 +122,17 @@ locking_queries! {
     }
 }
 
+shared_queries! {
+    /// Writing an order's row.
+    trait OrderRows {
+        async fn insert_order_alone(conn, order: OrderRow, event: WebhookEventId) -> Result<(), StoreError> {
+            let created_event_id = payment_orders::created_event_id.eq(event.to_string());
+            diesel::insert_into(payment_orders::table).values((order, created_event_id)).execute(conn).await?;
+            Ok(())
+        }
+    }
+}
+
 /// Writing an order and what endpoints are to be told of it.
 trait OrderQueries {
     fn insert_order(
@@ -140,11 +151,7 @@ impl OrderQueries for SqliteConn {
         deliveries: Vec<NewDelivery>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let created_event_id = payment_orders::created_event_id.eq(event.id.to_string());
-            diesel::insert_into(payment_orders::table)
-                .values((order, created_event_id))
-                .execute(self)
-                .await?;
+            self.insert_order_alone(order, event.id).await?;
             self.insert_event(event, deliveries).await
         })
     }
@@ -160,12 +167,7 @@ impl OrderQueries for PgConn {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if deliveries.is_empty() {
-                let created_event_id = payment_orders::created_event_id.eq(event.id.to_string());
-                diesel::insert_into(payment_orders::table)
-                    .values((order, created_event_id))
-                    .execute(self)
-                    .await?;
-                return Ok(());
+                return self.insert_order_alone(order, event.id).await;
             }
             let insert = Statement::new(concat!(
                 "WITH o AS (INSERT INTO payment_orders (id, user_id, amount, currency, description, metadata, status, \
