@@ -30,11 +30,8 @@ impl KeyCounts {
     /// Writes what was counted. What was not written is counted on; what may have been is not, since it would then be
     /// there twice.
     pub(crate) async fn flush(&self, store: &Store) -> Result<(), StoreError> {
-        loop {
-            let piece = self.take_piece();
-            if piece.is_empty() {
-                return Ok(());
-            }
+        for keys in self.waiting().chunks(PIECE) {
+            let piece = self.take(keys);
             if let Err(error) = store.add_api_key_usage(piece.clone()).await {
                 if !error.is_unknown() {
                     self.put_back(piece);
@@ -42,6 +39,7 @@ impl KeyCounts {
                 return Err(error);
             }
         }
+        Ok(())
     }
 
     /// Adds to what the store knows of a key what is not written yet.
@@ -51,11 +49,16 @@ impl KeyCounts {
         }
     }
 
-    fn take_piece(&self) -> Vec<(ApiKeyId, Day, DayUsage)> {
+    /// Which keys were counted, in order: neighbours lie on the same pages of the database.
+    fn waiting(&self) -> Vec<(ApiKeyId, Day)> {
+        let mut keys: Vec<_> = self.lock().keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    fn take(&self, keys: &[(ApiKeyId, Day)]) -> Vec<(ApiKeyId, Day, DayUsage)> {
         let mut counts = self.lock();
-        let keys: Vec<_> = counts.keys().take(PIECE).copied().collect();
-        let take = |(key, day)| counts.remove(&(key, day)).map(|counted| (key, day, counted));
-        keys.into_iter().filter_map(take).collect()
+        keys.iter().filter_map(|&(key, day)| Some((key, day, counts.remove(&(key, day))?))).collect()
     }
 
     fn put_back(&self, piece: Vec<(ApiKeyId, Day, DayUsage)>) {
@@ -135,8 +138,10 @@ mod tests {
         let at = Timestamp::from_unix_seconds(0);
         let keys: Vec<ApiKeyId> = (0..600).map(|number| ApiKeyId(Uuid::from_u128(number))).collect();
         keys.iter().for_each(|key| counts.count(*key, KeyVerdict::Refused, at));
-        let (first, second) = (counts.take_piece(), counts.take_piece());
-        assert_eq!((first.len(), second.len(), counts.take_piece().len()), (500, 100, 0));
+        let waiting = counts.waiting();
+        assert_eq!(waiting.len(), 600);
+        let (first, second) = (counts.take(&waiting[..500]), counts.take(&waiting[500..]));
+        assert_eq!((first.len(), second.len(), counts.waiting().len()), (500, 100, 0));
 
         counts.count(keys[0], KeyVerdict::Verified, at);
         counts.put_back(first);

@@ -14,6 +14,7 @@ use crate::population::{Inhabitant, settle, strangers};
 use crate::report::Row;
 use crate::sample::Sample;
 use crate::server::{Server, readiness};
+use crate::statistics::median;
 
 const SMALL: u32 = 1000;
 const LARGE: u32 = 1_000_000;
@@ -69,7 +70,7 @@ fn row(
     small: &Dataset,
     samples: impl Fn(&Dataset) -> &[Sample],
 ) -> Row {
-    let cost = |dataset| Sample::sum(samples(dataset)).micros_per_request();
+    let cost = |dataset| median(samples(dataset).iter().map(Sample::micros_per_request));
     let ratio = cost(large) / cost(small);
     Row {
         what: format!("{what}, {backend:?}, {} users and keys", large.inhabitants.len()),
