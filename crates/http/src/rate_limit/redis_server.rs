@@ -63,7 +63,7 @@ pub(crate) fn script() -> Script {
 pub(crate) async fn try_out(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let script = script();
     let mut call = script.prepare_invoke();
-    call.key("cryptopay:rate-limit:try").arg(1000).arg(1000);
+    call.key("cryptopay:rate-limit:try").arg(0).arg(1000).arg(1000);
     call.invoke_async::<Vec<i64>>(connection).await.map(drop)
 }
 

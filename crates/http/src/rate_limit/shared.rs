@@ -1,7 +1,7 @@
 //! The limiter that several replicas share through Redis or Valkey.
 //!
-//! Each worker thread has a connection of its own, on which any number of decisions are on the way at once: no
-//! thread waits for another, and under load many decisions travel in one packet. One decision is one atomic script.
+//! Each worker thread has a connection of its own, and all decisions that its requests wait for at a moment go there
+//! together, as one atomic script; no thread waits for another, nor a decision for the answer to earlier ones.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -12,13 +12,16 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use super::bucket::Bucket;
 use super::few::Few;
 use super::limit::RateLimits;
 use super::redis_server::{RedisAway, RedisServer, in_time, script, try_out};
 use super::standing::{Exhausted, Standing};
+
+/// How many decisions one script may make, so that no other client of the server waits long for it.
+const TOGETHER: usize = 64;
 
 /// How long to wait between two looks at a server that was away.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
@@ -36,11 +39,19 @@ pub(crate) struct Link {
     shared: Arc<Shared>,
     /// What every key begins with.
     prefix: String,
+    /// What is not on its way yet.
+    waiting: RefCell<Vec<Asked>>,
     connection: RefCell<Option<Connected>>,
     /// How many connections this thread has had.
     made: Cell<u64>,
     /// Held by whoever connects: the others wait for that connection rather than making their own.
     connecting: Mutex<()>,
+}
+
+/// A decision that a request waits for.
+struct Asked {
+    buckets: Few<Bucket>,
+    answer: oneshot::Sender<Few<i64>>,
 }
 
 /// A connection, and which of all this thread has had it is.
@@ -62,6 +73,7 @@ impl Link {
         Self {
             shared,
             prefix,
+            waiting: RefCell::default(),
             connection: RefCell::default(),
             made: Cell::default(),
             connecting: Mutex::default(),
@@ -79,46 +91,80 @@ impl Link {
         buckets: &Few<Bucket>,
         standings: &mut Few<Standing>,
     ) -> Option<Result<(), Exhausted>> {
-        match in_time(self.ask(buckets)).await {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Asked { buckets: *buckets, answer });
+        // The first bucket is always looked at: no number is no answer.
+        let micros = answered.await.ok().filter(|micros| !micros.is_empty())?;
+        Some(buckets.iter().zip(micros.iter()).try_for_each(|(bucket, micros)| {
+            let (standing, verdict) = self.read(bucket, *micros);
+            standings.push(standing);
+            verdict
+        }))
+    }
+
+    /// Adds to what waits. The first sends for all who have come by the time it runs, and the first that is too many for
+    /// it for those after them.
+    fn ask(self: &Rc<Self>, asked: Asked) {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.len().is_multiple_of(TOGETHER) {
+            actix_web::rt::spawn(Rc::clone(self).send());
+        }
+        waiting.push(asked);
+    }
+
+    /// Has decided what has waited longest. Whoever gets no answer is told that the server is away by the end of its
+    /// channel.
+    async fn send(self: Rc<Self>) {
+        let asked: Vec<Asked> = {
+            let mut waiting = self.waiting.borrow_mut();
+            let together = waiting.len().min(TOGETHER);
+            waiting.drain(..together).collect()
+        };
+        match in_time(self.decide_all(&asked)).await {
             Ok(micros) => {
-                let answers = buckets.iter().zip(micros);
-                Some(answers.into_iter().try_for_each(|(bucket, micros)| {
-                    let (standing, verdict) = self.read(bucket, micros);
-                    standings.push(standing);
-                    verdict
-                }))
+                let mut micros = micros.into_iter();
+                for Asked { buckets, answer } in asked {
+                    let mut own = Few::new();
+                    micros
+                        .by_ref()
+                        .take(buckets.iter().count())
+                        .filter(|micros| *micros != 0)
+                        .for_each(|micros| own.push(micros));
+                    // Whoever has gone meanwhile has been counted.
+                    let _ = answer.send(own);
+                }
             }
-            Err(away) => {
-                self.lose(&away);
-                None
-            }
+            Err(away) => self.lose(&away),
         }
     }
 
     /// Asks once more over a new connection where an old one turns out to have ended: a server that was away for a
     /// moment, or that closes idle connections, is not away.
-    async fn ask(&self, buckets: &Few<Bucket>) -> RedisResult<Vec<i64>> {
+    async fn decide_all(&self, asked: &[Asked]) -> RedisResult<Vec<i64>> {
         if let Some(old) = self.connected() {
-            match self.ask_over(old.connection, buckets).await {
+            match self.decide_over(old.connection, asked).await {
                 Err(error) if error.is_io_error() => self.forget(old.number),
                 answer => return answer,
             }
         }
-        self.ask_over(self.connect().await?, buckets).await
+        self.decide_over(self.connect().await?, asked).await
     }
 
-    async fn ask_over(
+    async fn decide_over(
         &self,
         mut connection: MultiplexedConnection,
-        buckets: &Few<Bucket>,
+        asked: &[Asked],
     ) -> RedisResult<Vec<i64>> {
         let mut call = self.shared.script.prepare_invoke();
-        for bucket in buckets.iter() {
-            let limit = self.shared.limits.of(bucket.policy);
-            let interval = u64::try_from(limit.interval().as_micros()).unwrap_or(u64::MAX);
-            call.key(format!("{}:{}:{}", self.prefix, bucket.policy.name(), bucket.subject))
-                .arg(interval)
-                .arg(limit.requests().get());
+        for Asked { buckets, .. } in asked {
+            for (place, bucket) in buckets.iter().enumerate() {
+                let limit = self.shared.limits.of(bucket.policy);
+                let interval = u64::try_from(limit.interval().as_micros()).unwrap_or(u64::MAX);
+                call.key(format!("{}:{}:{}", self.prefix, bucket.policy.name(), bucket.subject))
+                    .arg(place)
+                    .arg(interval)
+                    .arg(limit.requests().get());
+            }
         }
         call.invoke_async(&mut connection).await
     }
