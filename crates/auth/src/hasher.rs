@@ -8,6 +8,7 @@ mod pool;
 mod stored;
 
 use std::fmt;
+use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,8 +108,10 @@ impl Hasher {
             deadline: config.deadline,
             linger: LINGER,
         };
+        let params = Params::try_from(config.cost)?;
+        set_room_aside(config.cost.memory().saturating_mul(limits.permits));
         Ok(Self {
-            params: Params::try_from(config.cost)?,
+            params,
             dummy: StoredHash::dummy(config.cost).ok_or(ScryptCostError)?,
             pool: Pool::new(limits),
             runs: Arc::default(),
@@ -205,6 +208,22 @@ impl fmt::Debug for Hasher {
             .field("runs", &self.runs())
             .finish_non_exhaustive()
     }
+}
+
+/// Has the allocator find room for the memory of all runs at once, and takes none of it. mimalloc makes an
+/// arena for it, in which each run finds the place of the one before. Among all else, where it would lie
+/// without this, a run loses its place to something small now and then, and the old place stays resident
+/// for a second beside the new one. (The first arena is too small for a run, so that everything else lies
+/// there: `.cargo/config.toml`.)
+fn set_room_aside(bytes: usize) {
+    /// mimalloc begins each run in a chunk of its own, of 32 MiB, and ends it a little way into the last.
+    const MORE: usize = 4;
+    /// It makes no arena for more.
+    const MOST: usize = 2 << 30;
+    let mut room = Vec::<u8>::new();
+    // Without it there is room as well.
+    let _ = room.try_reserve_exact(bytes.saturating_add(bytes / MORE).min(MOST));
+    black_box(&mut room);
 }
 
 /// How long a thread stays without work. Longer than mimalloc's purge delay of one second: a thread that

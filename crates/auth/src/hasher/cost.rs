@@ -18,6 +18,13 @@ pub struct ScryptCost {
 #[error("a scrypt cost needs log_n, r and p of at least 1, and 128·2^log_n·r·p of at most 512 MiB")]
 pub struct ScryptCostError;
 
+impl ScryptCost {
+    /// Bytes of memory that one run takes.
+    pub(super) const fn memory(self) -> usize {
+        (128 * self.r as usize) << self.log_n
+    }
+}
+
 impl Default for ScryptCost {
     /// The first choice of OWASP's Password Storage Cheat Sheet: N = 2^17, r = 8, p = 1, 128 MiB.
     fn default() -> Self {
