@@ -233,3 +233,70 @@ impl fmt::Debug for Shared {
         self.server.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cryptopay_domain::ClientAddress;
+    use cryptopay_testkit::TestRedis;
+    use futures_util::future::join_all;
+    use tokio::task::LocalSet;
+
+    use super::super::bucket::Subject;
+    use super::super::policy::Policy;
+    use super::*;
+
+    fn link(redis: &TestRedis, limits: RateLimits) -> Rc<Link> {
+        let server = RedisServer::parse(&redis.url()).unwrap();
+        Rc::new(Link::new(Arc::new(Shared::new(server, limits)), "test".to_owned()))
+    }
+
+    /// What is left under each policy that was looked at, and whether the request is let in.
+    async fn decide(link: &Rc<Link>, client: u8, policies: &[Policy]) -> (Vec<u32>, bool) {
+        let subject = Subject::Client(ClientAddress::new([192, 0, 2, client].into()).network());
+        let mut buckets = Few::new();
+        policies.iter().for_each(|&policy| buckets.push(Bucket { policy, subject }));
+        let mut standings = Few::new();
+        let verdict = link.decide(&buckets, &mut standings).await.expect("an answer");
+        (standings.iter().map(|standing| standing.remaining).collect(), verdict.is_ok())
+    }
+
+    #[tokio::test]
+    async fn what_waits_at_a_moment_is_decided_in_order_by_as_few_scripts_as_may_be() {
+        let redis = TestRedis::start();
+        let limits = RateLimits {
+            address: "100/86400".parse().unwrap(),
+            login: "1000/86400".parse().unwrap(),
+            ..RateLimits::default()
+        };
+        let link = link(&redis, limits);
+        let together = u32::try_from(TOGETHER).unwrap();
+        LocalSet::new()
+            .run_until(async {
+                // The first script of a server is sent twice: it does not know it.
+                decide(&link, 0, &[Policy::Address]).await;
+                for (client, requests) in [(1, 1), (2, together), (3, together + 1), (4, 3 * together + 8)] {
+                    let before = redis.scripts_run();
+                    // Every second request is a login.
+                    let policies = |number: u32| match number % 2 {
+                        0 => &[Policy::Address][..],
+                        _ => &[Policy::Address, Policy::Login],
+                    };
+                    let asked = (0..requests).map(|number| decide(&link, client, policies(number)));
+                    let answers = join_all(asked).await;
+                    let scripts = redis.scripts_run() - before;
+                    assert_eq!(scripts, requests.div_ceil(together) as usize, "{requests} requests");
+                    for (number, answer) in (0..requests).zip(answers) {
+                        let address_left = 100_u32.saturating_sub(number + 1);
+                        let expected = match (number < 100, number % 2) {
+                            // What comes after a limit that is used up is not looked at.
+                            (false, _) => (vec![0], false),
+                            (true, 0) => (vec![address_left], true),
+                            (true, _) => (vec![address_left, 1_000 - number.div_ceil(2)], true),
+                        };
+                        assert_eq!(answer, expected, "request {number} of {requests}");
+                    }
+                }
+            })
+            .await;
+    }
+}
