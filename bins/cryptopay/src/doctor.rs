@@ -1,7 +1,7 @@
 //! `cryptopay doctor`: checks everything that a start depends on, and says how to mend what is wrong.
 
 use std::fs::{self, OpenOptions};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,11 +35,10 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         Ok((summary, settings))
     });
     report.check("data directory", || Ok((check_data_dir(&options.data_dir)?, ())));
-    report.check("listen address", || {
-        let listener = TcpListener::bind(options.listen)
-            .with_context(|| format!("{} is in use, perhaps by a running server", options.listen))?;
-        Ok((format!("{} is free", listener.local_addr()?), ()))
-    });
+    report.check("listen address", || Ok((check_free(options.listen)?, ())));
+    if let Some(address) = options.metrics_listen {
+        report.check("metrics address", || Ok((check_free(address)?, ())));
+    }
     if let Some(settings) = settings {
         report.check("signing keys", || Ok((check_signing_keys(&settings.keys.signing)?, ())));
         report.check("encryption keys", || Ok((check_encryption_keys(&settings.keys.encryption)?, ())));
@@ -80,6 +79,12 @@ impl Report {
         self.healthy = false;
         let _ = cli::print(&format!("FAIL  {name}: {error:#}"));
     }
+}
+
+fn check_free(address: SocketAddr) -> anyhow::Result<String> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("{address} is in use, perhaps by a running server"))?;
+    Ok(format!("{} is free", listener.local_addr()?))
 }
 
 fn check_data_dir(path: &Path) -> anyhow::Result<String> {

@@ -22,6 +22,10 @@ pub(crate) struct Options {
     #[arg(long, global = true, env = "CRYPTOPAY_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
+    /// The address at which Prometheus reads `/metrics`, as does whoever else gets there; nowhere when absent.
+    #[arg(long, global = true, env = "CRYPTOPAY_METRICS_LISTEN")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+
     /// Where keys and the embedded database are kept.
     #[arg(long, global = true, env = "CRYPTOPAY_DATA_DIR", default_value = "./data")]
     pub(crate) data_dir: PathBuf,

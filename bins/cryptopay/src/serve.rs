@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use cryptopay_auth::{Auth, DatabaseUrl};
 use cryptopay_dashboard::{Dashboard, HOME, Transport};
 use cryptopay_domain::Environment;
-use cryptopay_http::{HttpConfig, ServerConfig, Tls};
+use cryptopay_http::{HttpConfig, METRICS_PATH, Metrics, RequestIds, ServerConfig, Tls};
 use cryptopay_payments::raise_open_file_limit;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::runtime::Handle;
@@ -64,14 +64,18 @@ async fn serve(
     let auth = start::start(settings, &options.data_dir).await?;
     let payments = webhooks::payments(options, &auth)?;
     let background = auth.run_background();
-    let listener = TcpListener::bind(options.listen).with_context(|| {
-        format!("{} cannot be listened on; set CRYPTOPAY_LISTEN to a free address", options.listen)
-    })?;
+    let listener = listen(options.listen, "CRYPTOPAY_LISTEN")?;
     let address = listener.local_addr()?;
 
     let dashboard = Dashboard::new(auth.clone(), payments.clone(), transport(&auth, tls.as_ref()));
-    let config =
+    let mut config =
         HttpConfig { rate_limiter: limiter, beside: Some(dashboard.mount()), ..http_config(options)? };
+    let mut metrics_address = None;
+    if let Some(address) = options.metrics_listen {
+        let metrics = Metrics::new(&auth, &payments);
+        config.metrics = Some(metrics.clone());
+        metrics_address = Some(run_metrics(address, metrics, config.request_ids.clone())?);
+    }
     let connections = ServerConfig {
         tls: tls.clone(),
         connections,
@@ -101,7 +105,7 @@ async fn serve(
         signals.next().await;
         tracing::warn!("stopping at once: requests are being dropped");
     };
-    greet(&auth, scheme, address, &database);
+    greet(&auth, scheme, address, metrics_address, &database);
     let requests_end = async {
         let served = tokio::select! {
             served = server => served,
@@ -120,6 +124,19 @@ async fn serve(
     served?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Serves metrics until the process ends: how requests are drained is of interest, too.
+fn run_metrics(address: SocketAddr, metrics: Metrics, request_ids: RequestIds) -> anyhow::Result<SocketAddr> {
+    let listener = listen(address, "CRYPTOPAY_METRICS_LISTEN")?;
+    let address = listener.local_addr()?;
+    tokio::spawn(cryptopay_http::serve_metrics(listener, metrics, request_ids)?);
+    Ok(address)
+}
+
+fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("{address} cannot be listened on; set {variable} to a free address"))
 }
 
 /// How browsers reach the dashboard. Production is reached over HTTPS alone: a proxy ends it where this server does not.
@@ -162,8 +179,16 @@ impl Signals {
 }
 
 /// Says where it listens, what it works on and what to try next, beside the log.
-fn greet(auth: &Auth, scheme: &str, address: SocketAddr, database: &DatabaseUrl) {
+fn greet(
+    auth: &Auth,
+    scheme: &str,
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    database: &DatabaseUrl,
+) {
     let environment = auth.environment();
+    let metrics = metrics
+        .map_or_else(String::new, |address| format!("  metrics      http://{address}{METRICS_PATH}\n"));
     tracing::info!(%address, %environment, %database, version = env!("CARGO_PKG_VERSION"), "listening");
     // A server without a terminal runs just as well.
     let _ = write!(
@@ -175,7 +200,7 @@ fn greet(auth: &Auth, scheme: &str, address: SocketAddr, database: &DatabaseUrl)
   environment  {environment}
   database     {database}
   dashboard    {scheme}://{address}{HOME}
-
+{metrics}
   Try next:
     curl {scheme}://{address}/healthz
     curl -X POST {scheme}://{address}/api/auth/register -H 'Content-Type: application/json' \\

@@ -40,6 +40,12 @@ impl Settings {
                 options.access_ttl, options.refresh_ttl
             ));
         }
+        if options.metrics_listen == Some(options.listen) && options.listen.port() != 0 {
+            wrong.push(format!(
+                "metrics have an address of their own: CRYPTOPAY_METRICS_LISTEN must not be CRYPTOPAY_LISTEN ({})",
+                options.listen
+            ));
+        }
         wrong.extend(options.cors_origins.iter().filter_map(|origin| wrong_origin(origin)));
         let issuer = options.public_url.clone().unwrap_or_else(|| "http://localhost:8080".to_owned());
         wrong.extend(wrong_public_url(&issuer));

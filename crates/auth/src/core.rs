@@ -16,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::AuthConfig;
 use crate::credential_cache::CredentialCache;
 use crate::failure::Failure;
-use crate::hasher::{Hasher, ScryptCostError};
+use crate::hasher::{HashLoad, Hasher, ScryptCostError};
 use crate::id_source::{IdSource, RandomnessError};
 use crate::installation::check_installation;
 use crate::key_source::KeySources;
@@ -212,6 +212,12 @@ impl Auth {
     #[must_use]
     pub fn hash_runs(&self) -> u64 {
         self.inner.hasher.runs()
+    }
+
+    /// How many passwords are being hashed or judged, and how many wait for a thread.
+    #[must_use]
+    pub fn hash_load(&self) -> HashLoad {
+        self.inner.hasher.load()
     }
 
     /// The public keys that verify access tokens, with what each is for.

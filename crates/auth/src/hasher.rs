@@ -63,6 +63,15 @@ pub struct Hasher {
     random: Arc<dyn SecureRandom + Send + Sync>,
 }
 
+/// How busy a hasher is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashLoad {
+    /// How many passwords are being hashed, or judged.
+    pub running: usize,
+    /// How many wait for a thread.
+    pub waiting: usize,
+}
+
 /// What verifying a password found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verification {
@@ -185,6 +194,12 @@ impl Hasher {
     #[must_use]
     pub fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
+    }
+
+    /// How busy it is.
+    #[must_use]
+    pub fn load(&self) -> HashLoad {
+        self.pool.load()
     }
 
     async fn run<T: Send + 'static>(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::metrics::Metrics;
 use crate::mount::Mount;
 use crate::rate_limit::RateLimiter;
 use crate::request_id::RequestIds;
@@ -21,12 +22,14 @@ pub struct HttpConfig {
     pub rate_limiter: Option<RateLimiter>,
     /// What is served beside the API; nothing when absent.
     pub beside: Option<Mount>,
+    /// Where answers are counted and timed; nowhere when absent.
+    pub metrics: Option<Metrics>,
     /// Where request ids come from.
     pub request_ids: RequestIds,
 }
 
 impl HttpConfig {
-    /// No CORS, no proxies, no rate limits; `instance` is a random number, another one in each process.
+    /// No CORS, no proxies, no rate limits, no metrics; `instance` is a random number, another one in each process.
     #[must_use]
     pub fn new(instance: u64) -> Self {
         Self {
@@ -35,6 +38,7 @@ impl HttpConfig {
             strict_transport_security: None,
             rate_limiter: None,
             beside: None,
+            metrics: None,
             request_ids: RequestIds::new(instance),
         }
     }

@@ -18,6 +18,7 @@ use crate::access_log;
 use crate::client_address;
 use crate::config::HttpConfig;
 use crate::cors::Cors;
+use crate::metrics::Metrics;
 use crate::rate_limit::RateLimitFields;
 use crate::request_facts::RequestFacts;
 use crate::request_id::{RequestIds, X_REQUEST_ID};
@@ -27,7 +28,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const NO_CONTENT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// Request ids, security headers, CORS and the access log.
+/// Request ids, security headers, CORS, the access log and metrics.
 #[derive(Clone)]
 pub(crate) struct Envelope {
     shared: Rc<Shared>,
@@ -38,6 +39,7 @@ struct Shared {
     cors: Cors,
     trusted_proxies: Vec<IpNet>,
     strict_transport_security: Option<HeaderValue>,
+    metrics: Option<Metrics>,
 }
 
 /// [`Envelope`] around a service.
@@ -57,6 +59,7 @@ impl Envelope {
                 strict_transport_security: config
                     .strict_transport_security
                     .and_then(|time| HeaderValue::from_str(&format!("max-age={}", time.as_secs())).ok()),
+                metrics: config.metrics.clone(),
             }),
         }
     }
@@ -141,12 +144,21 @@ impl Shared {
         self.cors.dress(origin, headers);
 
         let (request, status) = (response.request(), response.status().as_u16());
-        access_log::record(request, client, status, started.elapsed());
+        let latency = started.elapsed();
+        access_log::record(request, client, status, latency);
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(request.method(), route_of(request), status, latency);
+        }
     }
 }
 
 fn take_rate_limit(request: &HttpRequest) -> Option<RateLimitFields> {
     request.extensions_mut().get_mut::<RequestFacts>()?.rate_limit.take()
+}
+
+/// The pattern of the route that a request met; empty while it met none.
+fn route_of(request: &HttpRequest) -> &'static str {
+    request.extensions().get::<RequestFacts>().map_or("", |facts| facts.route)
 }
 
 fn insert_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {

@@ -6,6 +6,7 @@
 //! | how a request is let in, and in which order it is refused | `gate.rs` |
 //! | how requests are counted and limited | `rate_limit.rs` |
 //! | what every answer carries | `envelope.rs` |
+//! | what is measured | `metrics.rs` |
 //! | how errors look, and are met on purpose | `error.rs`, `sandbox_error.rs` |
 //! | what is served beside the API | `mount.rs` |
 //! | how bodies are read | `body.rs`, `fields.rs`, `json_object.rs` |
@@ -55,6 +56,7 @@ mod idempotency;
 mod json_log;
 mod json_object;
 mod login;
+mod metrics;
 pub mod mount;
 mod openapi;
 mod operation_document;
@@ -83,7 +85,7 @@ mod webhook_endpoint;
 
 use std::rc::Rc;
 
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, Error};
 use cryptopay_auth::Auth;
@@ -97,6 +99,7 @@ pub use config::HttpConfig;
 pub use error::{ApiError, Challenge};
 pub use fields::FieldProblems;
 pub use json_log::JsonLines;
+pub use metrics::{METRICS_PATH, Metrics, serve_metrics};
 pub use openapi::openapi_document;
 pub use rate_limit::{
     RateLimit, RateLimitError, RateLimiter, RateLimits, RedisAway, RedisServer, RedisUrlError,
@@ -130,8 +133,6 @@ fn configure(auth: Auth, payments: Payments, config: HttpConfig) -> impl FnOnce(
             .app_data(Data::new(auth))
             .app_data(Data::new(payments))
             .app_data(Data::new(config))
-            .default_service(fn_service(|request: ServiceRequest| async {
-                Ok(unread_body::refuse(request, ApiError::RouteNotFound).await)
-            }));
+            .default_service(routes::route_not_found());
     }
 }

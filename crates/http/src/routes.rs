@@ -105,6 +105,15 @@ pub(crate) fn method_not_allowed(
     })
 }
 
+/// The answer to a path that means nothing.
+pub(crate) fn route_not_found()
+-> impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
+{
+    fn_service(|request: ServiceRequest| async {
+        Ok(unread_body::refuse(request, ApiError::RouteNotFound).await)
+    })
+}
+
 /// The patterns of a path: with and without its trailing slash. Fixed paths are compared as they are, which
 /// is cheaper than one pattern with an optional slash; a tail takes in its slashes by itself.
 fn patterns(path: &str) -> Vec<String> {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::config::PaymentsConfig;
-use crate::worker::{Handover, Turn};
+use crate::worker::{AttemptCounter, Attempts, Handover, Turn};
 
 /// Payment orders, webhook endpoints and their deliveries. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) handover: Handover,
     /// Told after each commit of this process that made a delivery due.
     pub(crate) due: Notify,
+    /// What came of this process's attempts.
+    pub(crate) attempts: AttemptCounter,
 }
 
 impl Payments {
@@ -53,6 +55,7 @@ impl Payments {
                 ids,
                 handover: Handover::default(),
                 due: Notify::new(),
+                attempts: AttemptCounter::default(),
             }),
         }
     }
@@ -61,6 +64,12 @@ impl Payments {
     #[must_use]
     pub fn environment(&self) -> Environment {
         self.inner.auth.environment()
+    }
+
+    /// How many attempts to deliver this process has made.
+    #[must_use]
+    pub fn attempts(&self) -> Attempts {
+        self.inner.attempts.read()
     }
 
     /// The auth core it stands on.

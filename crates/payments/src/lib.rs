@@ -30,4 +30,4 @@ pub use endpoint::{
 pub use order::{CreateOrderRejection, Idempotency, NewOrder, SimulateRejection};
 pub use order_data::order_data;
 pub use reseal::Resealed;
-pub use worker::{DeliveryWorkers, raise_open_file_limit};
+pub use worker::{Attempts, DeliveryWorkers, raise_open_file_limit};

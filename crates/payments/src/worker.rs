@@ -6,6 +6,7 @@
 //! lease belongs to one of them, and a lease whose holder is gone runs out.
 
 mod admission;
+mod attempt_counter;
 mod dispatcher;
 mod exchange;
 mod handover;
@@ -17,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::core::Payments;
 
+pub(crate) use attempt_counter::AttemptCounter;
+pub use attempt_counter::Attempts;
 pub(crate) use handover::{Handover, Turn};
 pub use open_files::raise_open_file_limit;
 

@@ -16,6 +16,7 @@ mod database_away;
 mod doctor;
 mod forward_auth;
 mod log;
+mod metrics;
 mod operator;
 mod page;
 mod rate_limits;

@@ -15,7 +15,7 @@ use std::{io, thread};
 use cryptopay_domain::ClientNetwork;
 use tokio::sync::oneshot;
 
-use super::HasherError;
+use super::{HashLoad, HasherError};
 
 /// What bounds the pool.
 #[derive(Clone, Copy)]
@@ -65,6 +65,12 @@ impl Pool {
             Err(_) => answer.await,
         };
         answer.map_err(|_| HasherError::Closed)
+    }
+
+    /// How many jobs run and how many wait.
+    pub(super) fn load(&self) -> HashLoad {
+        let state = self.0.state();
+        HashLoad { running: state.running, waiting: state.jobs.len() }
     }
 
     fn enter(&self, from: ClientNetwork, work: Work) -> Result<Place<'_>, HasherError> {
@@ -306,6 +312,7 @@ mod tests {
         assert!(enter(first.as_mut()).is_pending());
         assert!(enter(second.as_mut()).is_pending());
         assert!(refused(&enter(pin!(pool.run(network(3), || ())))));
+        assert_eq!(pool.load(), HashLoad { running: 1, waiting: 2 });
     }
 
     #[tokio::test]

@@ -288,6 +288,7 @@ impl Dispatcher {
         let handle = self.exchanges.spawn(async move {
             let attempt = attempt(&inner, &mut delivery, &unreadable).await;
             let outcome = attempt.outcome();
+            inner.attempts.count(outcome);
             tracing::debug!(
                 delivery = %delivery.id,
                 endpoint = %delivery.endpoint.id,
