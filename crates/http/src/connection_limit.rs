@@ -22,8 +22,19 @@ pub(crate) struct ConnectionLimit {
 struct Open {
     in_all: usize,
     by_client: HashMap<ClientNetwork, usize>,
+    /// How many have found no place so far.
+    refused: u64,
     /// Whether it has been told that there is no place left.
     is_full: bool,
+}
+
+/// How many connections there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Connections {
+    /// Open now.
+    pub(crate) open: usize,
+    /// Closed so far because there was no place for them.
+    pub(crate) refused: u64,
 }
 
 /// A connection's place, given back when it is dropped.
@@ -48,17 +59,25 @@ impl ConnectionLimit {
             if !std::mem::replace(&mut open.is_full, true) {
                 tracing::warn!(connections = self.in_all, "no place is left: new connections are closed");
             }
+            open.refused += 1;
             return None;
         }
         if let Some(client) = client {
             let count = open.by_client.entry(client).or_default();
             if *count >= self.per_client {
+                open.refused += 1;
                 return None;
             }
             *count += 1;
         }
         open.in_all += 1;
         Some(Place { limit: Arc::clone(self), client })
+    }
+
+    /// How many there are.
+    pub(crate) fn connections(&self) -> Connections {
+        let open = self.open();
+        Connections { open: open.in_all, refused: open.refused }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -106,8 +125,10 @@ mod tests {
         let held: Vec<_> = (0..2).map(|_| limit.admit(address("192.0.2.1")).unwrap()).collect();
         assert!(limit.admit(address("192.0.2.1")).is_none());
         assert!(limit.admit(address("192.0.2.2")).is_some());
+        assert_eq!(limit.connections(), Connections { open: 2, refused: 1 });
         drop(held);
         assert!(limit.admit(address("192.0.2.1")).is_some());
+        assert_eq!(limit.connections(), Connections { open: 0, refused: 1 });
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -13,19 +13,21 @@ use actix_web::http::Method;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer, Resource};
 use cryptopay_auth::Auth;
-use cryptopay_payments::Payments;
+use cryptopay_auth::hasher::HashLoad;
+use cryptopay_payments::{Attempts, Payments};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::config::HttpConfig;
+use crate::connection_limit::{ConnectionLimit, Connections};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
 use crate::request_id::RequestIds;
@@ -52,9 +54,16 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     requests: Requests,
+    unreadable: Unreadable,
+    connections: Watched,
 }
 
 type Requests = Family<RequestLabels, Histogram, fn() -> Histogram>;
+
+type Unreadable = Family<StatusLabel, Counter>;
+
+/// The connections of the server, once it is there.
+type Watched = Arc<OnceLock<Arc<ConnectionLimit>>>;
 
 /// Named as in OpenTelemetry's semantic conventions for HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +71,11 @@ struct RequestLabels {
     http_request_method: &'static str,
     /// The pattern of the route; empty, which to Prometheus is none, for a path that means nothing.
     http_route: &'static str,
+    http_response_status_code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
     http_response_status_code: u16,
 }
 
@@ -80,9 +94,15 @@ impl Metrics {
             Unit::Seconds,
             requests.clone(),
         );
+        let unreadable = Unreadable::default();
+        let about =
+            "Requests that were refused because they are no HTTP, or their head was too large or too slow";
+        registry.register("cryptopay_unreadable_requests", about, unreadable.clone());
+        let connections = Watched::default();
         let (auth, payments) = (auth.clone(), payments.clone());
-        registry.register_collector(Box::new(Cores { auth, payments }));
-        Self(Arc::new(Inner { registry, requests }))
+        let parts = Parts { auth, payments, connections: Arc::clone(&connections) };
+        registry.register_collector(Box::new(parts));
+        Self(Arc::new(Inner { registry, requests, unreadable, connections }))
     }
 
     /// A request of `method` to `route` was answered with `status` after `latency`.
@@ -93,6 +113,17 @@ impl Metrics {
             http_response_status_code: status,
         };
         self.0.requests.get_or_create(&labels).observe(latency.as_secs_f64());
+    }
+
+    /// What could not be read was refused with `status`.
+    pub(crate) fn unreadable(&self, status: u16) {
+        self.0.unreadable.get_or_create(&StatusLabel { http_response_status_code: status }).inc();
+    }
+
+    /// Tells of these connections from now on.
+    pub(crate) fn watch(&self, connections: Arc<ConnectionLimit>) {
+        // There is one server of a process; a second one's would be left out.
+        let _ = self.0.connections.set(connections);
     }
 
     /// All of them, as they are now.
@@ -109,43 +140,45 @@ fn known_method(method: &Method) -> &'static str {
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }
 
-/// What the cores tell when they are asked.
-struct Cores {
+/// What is read of the server's parts when somebody asks.
+struct Parts {
     auth: Auth,
     payments: Payments,
+    connections: Watched,
 }
 
-impl fmt::Debug for Cores {
+impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cores")
+        f.write_str("Parts")
     }
 }
 
-impl Collector for Cores {
+impl Collector for Parts {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let hashes = ConstCounter::new(self.auth.hash_runs());
-        let about = "Passwords hashed.";
-        hashes.encode(encoder.encode_descriptor(
-            "cryptopay_password_hashes",
-            about,
-            None,
-            hashes.metric_type(),
-        )?)?;
-        let load = self.auth.hash_load();
+        let Connections { open, refused } =
+            self.connections.get().map_or(Connections { open: 0, refused: 0 }, |limit| limit.connections());
+        let HashLoad { running, waiting } = self.auth.hash_load();
         for (name, about, number) in [
-            ("cryptopay_password_hashes_running", "Passwords being hashed, or judged.", load.running),
-            ("cryptopay_password_hashes_waiting", "Passwords that wait for a thread.", load.waiting),
+            ("cryptopay_open_connections", "Connections of clients.", open),
+            ("cryptopay_password_hashes_running", "Passwords being hashed, or judged.", running),
+            ("cryptopay_password_hashes_waiting", "Passwords that wait for a thread.", waiting),
         ] {
             let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, about, None, ConstGauge::<i64>::TYPE)?)?;
+            gauge.encode(encoder.encode_descriptor(name, about, None, MetricType::Gauge)?)?;
         }
-        let about = "Webhook requests that were sent, or could not be, by this process.";
-        let name = "cryptopay_webhook_attempts";
+        for (name, about, number) in [
+            ("cryptopay_refused_connections", "Connections that were closed for want of a place.", refused),
+            ("cryptopay_password_hashes", "Passwords hashed.", self.auth.hash_runs()),
+        ] {
+            let counter = ConstCounter::new(number);
+            counter.encode(encoder.encode_descriptor(name, about, None, MetricType::Counter)?)?;
+        }
+        let Attempts { succeeded, failed } = self.payments.attempts();
+        let (name, about) =
+            ("cryptopay_webhook_attempts", "Webhook requests that were sent, or could not be.");
         let mut attempts = encoder.encode_descriptor(name, about, None, MetricType::Counter)?;
-        let count = self.payments.attempts();
-        for (outcome, number) in [("succeeded", count.succeeded), ("failed", count.failed)] {
-            let labels = [("outcome", outcome)];
-            ConstCounter::new(number).encode(attempts.encode_family(&labels)?)?;
+        for (outcome, number) in [("succeeded", succeeded), ("failed", failed)] {
+            ConstCounter::new(number).encode(attempts.encode_family(&[("outcome", outcome)])?)?;
         }
         Ok(())
     }

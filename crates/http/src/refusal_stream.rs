@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::access_log;
 use crate::connection_limit::Place;
 use crate::error::ErrorBody;
+use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 
 /// Longer than any bare answer of the library, so that only the end of a buffer is looked at.
@@ -23,6 +24,7 @@ const END_OF_HEAD: &[u8] = b"\r\n\r\n";
 pub(crate) struct RefusalStream<Io> {
     io: Io,
     request_ids: RequestIds,
+    metrics: Option<Metrics>,
     replacement: Option<Replacement>,
     /// Held as long as the connection is.
     _place: Place,
@@ -44,8 +46,8 @@ enum Unreadable {
 }
 
 impl<Io> RefusalStream<Io> {
-    pub(crate) const fn new(io: Io, request_ids: RequestIds, place: Place) -> Self {
-        Self { io, request_ids, replacement: None, _place: place }
+    pub(crate) const fn new(io: Io, request_ids: RequestIds, metrics: Option<Metrics>, place: Place) -> Self {
+        Self { io, request_ids, metrics, replacement: None, _place: place }
     }
 
     pub(crate) const fn get_ref(&self) -> &Io {
@@ -80,6 +82,9 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for RefusalStream<Io> {
             Some((0, why)) => {
                 let request_id = self.request_ids.make();
                 access_log::record_unreadable(why.status(), request_id);
+                if let Some(metrics) = &self.metrics {
+                    metrics.unreadable(why.status());
+                }
                 let bytes = why.answer(&request_id.to_string());
                 self.replacement = Some(Replacement { bytes, written: 0 });
                 self.poll_replace(cx, buffer.len())
@@ -222,7 +227,7 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(7);
         let limit = Arc::new(ConnectionLimit::new(1, 1, Vec::new()));
         let place = limit.admit("192.0.2.1".parse().unwrap()).unwrap();
-        let mut stream = RefusalStream::new(near, RequestIds::new(1), place);
+        let mut stream = RefusalStream::new(near, RequestIds::new(1), None, place);
         let sent = format!("{OURS}{BARE}");
         let writing = async {
             stream.write_all(sent.as_bytes()).await.unwrap();

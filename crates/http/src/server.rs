@@ -23,6 +23,7 @@ use tokio_util::either::Either;
 use crate::config::HttpConfig;
 use crate::connection_limit::ConnectionLimit;
 use crate::deadline_stream::{DeadlineStream, NextHead, Patience};
+use crate::metrics::Metrics;
 use crate::refusal_stream::RefusalStream;
 use crate::request_id::RequestIds;
 use crate::tls::Tls;
@@ -94,10 +95,13 @@ pub fn serve(
         server = server.workers(workers);
     }
     let stopping = server.graceful_shutdown_signal();
-    let limit =
-        ConnectionLimit::new(config.connections, config.connections_per_client, http.trusted_proxies.clone());
+    let exempt = http.trusted_proxies.clone();
+    let limit = Arc::new(ConnectionLimit::new(config.connections, config.connections_per_client, exempt));
+    if let Some(metrics) = &http.metrics {
+        metrics.watch(Arc::clone(&limit));
+    }
     let door = Arc::new(Door {
-        limit: Arc::new(limit),
+        limit,
         tls: config.tls,
         patience: Patience {
             head: config.head_timeout,
@@ -105,6 +109,7 @@ pub fn serve(
             answer: config.answer_timeout,
         },
         request_ids: http.request_ids.clone(),
+        metrics: http.metrics.clone(),
     });
     let server = server.listen("http", listener, move || {
         let (stopping, door) = (stopping.clone(), Arc::clone(&door));
@@ -153,6 +158,7 @@ struct Door {
     tls: Option<Tls>,
     patience: Patience,
     request_ids: RequestIds,
+    metrics: Option<Metrics>,
 }
 
 impl Door {
@@ -169,6 +175,6 @@ impl Door {
             }
         };
         let timed = DeadlineStream::new(transport, NextHead::new(self.patience));
-        Ok(RefusalStream::new(timed, self.request_ids.clone(), place))
+        Ok(RefusalStream::new(timed, self.request_ids.clone(), self.metrics.clone(), place))
     }
 }

@@ -1,6 +1,8 @@
 //! Metrics: on an address of their own, of the whole program, and never of a client's making.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use cryptopay_testkit::{
     Answer, Backend, Behaviour, Installation, Server, TestReceiver, client, eventually, on_both_databases,
@@ -105,6 +107,31 @@ async fn cores(backend: Backend) {
         let series = format!("cryptopay_webhook_attempts_total{{outcome=\"{outcome}\"}}");
         eventually("the attempt is told of", async || scrape(&url).await[&series] >= 1.0).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reaches_no_route_is_counted_too() {
+    let installation = Installation::new(PROGRAM, Backend::Sqlite).await;
+    let (server, url) = measured(installation.with("CRYPTOPAY_CONNECTIONS_PER_CLIENT", "4")).await;
+    let unreadable = "cryptopay_unreadable_requests_total{http_response_status_code=\"400\"}";
+    assert!(!scrape(&url).await.contains_key(unreadable));
+    let mut garbage = TcpStream::connect(server.address()).unwrap();
+    garbage.write_all(b"garbage\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    garbage.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(scrape(&url).await[unreadable], 1.0);
+
+    let open = async || scrape(&url).await["cryptopay_open_connections"];
+    let refused = async || scrape(&url).await["cryptopay_refused_connections_total"];
+    assert_eq!(refused().await, 0.0);
+    // One is the client's that has waited until the server was ready.
+    let held: Vec<_> = (0..3).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+    eventually("all are open", async || open().await == 4.0).await;
+    let one_more = TcpStream::connect(server.address()).unwrap();
+    eventually("one more is refused", async || refused().await == 1.0).await;
+    drop((held, one_more));
+    eventually("they are closed", async || open().await == 1.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
