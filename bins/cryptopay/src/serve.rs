@@ -130,6 +130,7 @@ async fn serve(
 fn run_metrics(address: SocketAddr, metrics: Metrics, request_ids: RequestIds) -> anyhow::Result<SocketAddr> {
     let listener = listen(address, "CRYPTOPAY_METRICS_LISTEN")?;
     let address = listener.local_addr()?;
+    tracing::info!(%address, "metrics are served");
     tokio::spawn(cryptopay_http::serve_metrics(listener, metrics, request_ids)?);
     Ok(address)
 }

@@ -1,6 +1,7 @@
 //! Options made into settings: parsed, checked together, and refused with all that is wrong at once.
 
 use std::fs;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,6 +131,14 @@ fn unsafe_in_production(options: &Options) -> Vec<String> {
             options.listen
         ));
     }
+    if let Some(address) = options.metrics_listen.filter(|address| !is_inside(address.ip()))
+        && !options.behind_proxy
+    {
+        wrong.push(format!(
+            "{address} would show metrics to everybody: let CRYPTOPAY_METRICS_LISTEN be an address of loopback or of a \
+             private network, or say --behind-proxy when nobody else gets to the port"
+        ));
+    }
     for network in options.trusted_proxies.iter().filter(|network| network.prefix_len() == 0) {
         wrong.push(format!(
             "CRYPTOPAY_TRUSTED_PROXIES holds {network}, which is everybody: any client could claim any address; name \
@@ -146,6 +155,14 @@ fn unsafe_in_production(options: &Options) -> Vec<String> {
         );
     }
     wrong
+}
+
+/// Whether an address is this machine's own or one of a private network (RFC 1918, RFC 4193).
+const fn is_inside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    }
 }
 
 fn wrong_public_url(text: &str) -> Option<String> {

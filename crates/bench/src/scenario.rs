@@ -7,11 +7,13 @@ mod footprint;
 mod hanging_endpoints;
 mod idle_connections;
 mod login;
+mod metrics;
 mod order_creation;
 mod rate_limits;
 mod refresh;
 mod verify;
 mod verify_under_logins;
+mod verifying;
 mod volume;
 mod webhook_body;
 
@@ -43,6 +45,8 @@ pub(crate) enum Scenario {
     RateLimits,
     /// The memory of rate limits.
     RateLimitMemory,
+    /// What metrics cost a `verify`.
+    Metrics,
     /// Pages of the dashboard, over HTTP.
     DashboardPage,
     /// Memory, and the time from start to the first answer.
@@ -85,6 +89,7 @@ impl Scenario {
             Self::IdleConnections => idle_connections::measure(bench).await,
             Self::RateLimits => rate_limits::measure_time(bench).await,
             Self::RateLimitMemory => rate_limits::measure_memory(bench).await,
+            Self::Metrics => metrics::measure(bench).await,
             Self::DashboardPage => dashboard_page::measure(bench).await,
             Self::Footprint => footprint::measure(bench).await,
             Self::VolumeSqlite => volume::measure(bench, Backend::Sqlite).await,

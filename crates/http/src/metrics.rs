@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::http::Method;
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpResponse, HttpServer, Resource};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Resource};
 use cryptopay_auth::Auth;
 use cryptopay_auth::hasher::HashLoad;
 use cryptopay_payments::{Attempts, Payments};
@@ -30,6 +30,7 @@ use crate::config::HttpConfig;
 use crate::connection_limit::{ConnectionLimit, Connections};
 use crate::envelope::Envelope;
 use crate::error::ApiError;
+use crate::mount::note_route;
 use crate::request_id::RequestIds;
 use crate::routes;
 
@@ -207,7 +208,8 @@ pub fn serve_metrics(
     Ok(server.listen(listener)?.run())
 }
 
-async fn scrape(metrics: Data<Metrics>) -> Result<HttpResponse, ApiError> {
+async fn scrape(request: HttpRequest, metrics: Data<Metrics>) -> Result<HttpResponse, ApiError> {
+    note_route(&request, METRICS_PATH);
     let text = metrics.exposition().map_err(|_| ApiError::Internal)?;
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }

@@ -103,7 +103,7 @@ fn limited(error: &ApiError) -> RateLimited {
     RateLimited { retry_after }
 }
 
-/// Tells the access log which route a request has met.
+/// Tells the access log and the metrics which route a request has met: its pattern, never anything of the request.
 pub fn note_route(request: &HttpRequest, route: &'static str) {
     if let Some(facts) = request.extensions_mut().get_mut::<RequestFacts>() {
         facts.route = route;

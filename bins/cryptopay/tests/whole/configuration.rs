@@ -19,6 +19,7 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         .await
         .with("CRYPTOPAY_ENVIRONMENT", "production")
         .with("CRYPTOPAY_LISTEN", "0.0.0.0:0")
+        .with("CRYPTOPAY_METRICS_LISTEN", "0.0.0.0:9464")
         .with("CRYPTOPAY_TLS_KEY_FILE", "/nowhere/key.pem")
         .with("CRYPTOPAY_TRUSTED_PROXIES", "127.0.0.1,::/0")
         .with("CRYPTOPAY_CORS_ORIGINS", "https://shop.example.com/path,https://good.example.com")
@@ -37,7 +38,8 @@ async fn everything_unsafe_in_production_is_named_at_once() {
         "CRYPTOPAY_PUBLIC_URL",
         "CRYPTOPAY_TLS_KEY_FILE needs its certificate",
         "CRYPTOPAY_TRUSTED_PROXIES holds ::/0",
-        "--behind-proxy",
+        "--behind-proxy when a proxy in front ends TLS",
+        "0.0.0.0:9464 would show metrics to everybody",
         "https://shop.example.com/path",
         "CRYPTOPAY_ACCESS_TTL (3600)",
         "'mysql' is neither",

@@ -125,7 +125,8 @@ async fn what_reaches_no_route_is_counted_too() {
     let open = async || scrape(&url).await["cryptopay_open_connections"];
     let refused = async || scrape(&url).await["cryptopay_refused_connections_total"];
     assert_eq!(refused().await, 0.0);
-    // One is the client's that has waited until the server was ready.
+    // The client's that has waited until the server was ready.
+    eventually("one is open", async || open().await == 1.0).await;
     let held: Vec<_> = (0..3).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
     eventually("all are open", async || open().await == 4.0).await;
     let one_more = TcpStream::connect(server.address()).unwrap();

@@ -1,23 +1,19 @@
 //! What counting requests costs: the processor time of a `verify`, and the memory of many addresses.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+use super::verifying::Verifying;
 use crate::bench::{Bench, progress};
 use crate::http_client::{Connection, post};
-use crate::load::{Repeating, sustain};
-use crate::merchant::{create_api_key, login, register, verify_request};
 use crate::redis::Redis;
 use crate::report::Row;
 use crate::sample::Sample;
 use crate::server::{Server, readiness};
 use crate::statistics::median;
 
-const CONNECTIONS: usize = 64;
-const WARM_UP: Duration = Duration::from_millis(500);
 /// In process: so much of the `verify`, and so many microseconds beside.
 const LOCAL_BAR: (f64, f64) = (0.05, 0.5);
 const SHARED_BAR: f64 = 0.40;
@@ -31,10 +27,10 @@ pub(crate) async fn measure_time(bench: &Bench) -> Result<Vec<Row>> {
     let directory = bench.fresh_directory()?;
     let redis = Redis::start(directory.path()).await?;
     let limits = [("CRYPTOPAY_RATE_LIMIT_ADDRESS", PLENTY), ("CRYPTOPAY_RATE_LIMIT_CREDENTIAL", PLENTY)];
-    let without = Counted::start(bench, &[("CRYPTOPAY_RATE_LIMITS", "off")]).await?;
-    let local = Counted::start(bench, &limits).await?;
+    let without = Verifying::start(bench, &[("CRYPTOPAY_RATE_LIMITS", "off")]).await?;
+    let local = Verifying::start(bench, &limits).await?;
     let shared = [&limits[..], &[("CRYPTOPAY_REDIS_URL", redis.url())]].concat();
-    let shared = Counted::start(bench, &shared).await?;
+    let shared = Verifying::start(bench, &shared).await?;
 
     let (mut quiet, mut in_process, mut in_redis, mut of_redis) = (vec![], vec![], vec![], vec![]);
     for pair in 0..2 * bench.pairs() {
@@ -83,33 +79,6 @@ pub(crate) async fn measure_time(bench: &Bench) -> Result<Vec<Row>> {
             passed: Some(share(&in_redis) <= SHARED_BAR),
         },
     ])
-}
-
-/// A server, and a `verify` that its limits let through.
-struct Counted {
-    server: Server,
-    request: Vec<u8>,
-    _directory: tempfile::TempDir,
-}
-
-impl Counted {
-    async fn start(bench: &Bench, settings: &[(&str, &str)]) -> Result<Self> {
-        let directory = bench.fresh_directory()?;
-        let path = directory.path();
-        let server = Server::start_with(&bench.program, path, None, settings, &readiness()).await?;
-        let mut connection = Connection::open(server.address).await?;
-        register(&mut connection, "merchant").await?;
-        let access = login(&mut connection, "merchant").await?.access;
-        let request = verify_request(&create_api_key(&mut connection, &access, &["read"]).await?);
-        Ok(Self { server, request, _directory: directory })
-    }
-
-    async fn load(&self, bench: &Bench) -> Result<Sample> {
-        let connections = self.server.connect(CONNECTIONS).await?;
-        let client = |connection| Repeating { connection, request: self.request.clone() };
-        let clients = connections.into_iter().map(client).collect();
-        Ok(sustain(clients, &self.server.tree(), WARM_UP, bench.span() / 2).await?.0)
-    }
 }
 
 /// The memory that counts of many addresses take.

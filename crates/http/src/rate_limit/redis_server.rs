@@ -43,7 +43,7 @@ impl RedisServer {
     /// # Errors
     /// What it said, or that it said nothing in time.
     pub async fn check(&self) -> Result<(), RedisAway> {
-        in_time(async { try_out(&mut self.connect().await?).await }).await
+        in_time(DEADLINE, async { try_out(&mut self.connect().await?).await }).await
     }
 
     /// A connection that many requests can be on the way on at once.
@@ -67,11 +67,14 @@ pub(crate) async fn try_out(connection: &mut MultiplexedConnection) -> RedisResu
     call.invoke_async::<Vec<i64>>(connection).await.map(drop)
 }
 
-/// What comes in time.
-pub(crate) async fn in_time<T>(asked: impl Future<Output = RedisResult<T>>) -> Result<T, RedisAway> {
-    match tokio::time::timeout(DEADLINE, asked).await {
+/// What comes before the deadline.
+pub(crate) async fn in_time<T>(
+    deadline: Duration,
+    asked: impl Future<Output = RedisResult<T>>,
+) -> Result<T, RedisAway> {
+    match tokio::time::timeout(deadline, asked).await {
         Ok(answer) => answer.map_err(|error| RedisAway(error.to_string())),
-        Err(_) => Err(RedisAway(format!("no answer within {} ms", DEADLINE.as_millis()))),
+        Err(_) => Err(RedisAway(format!("no answer within {} ms", deadline.as_millis()))),
     }
 }
 

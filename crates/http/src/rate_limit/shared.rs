@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, oneshot};
 use super::bucket::Bucket;
 use super::few::Few;
 use super::limit::RateLimits;
-use super::redis_server::{RedisAway, RedisServer, in_time, script, try_out};
+use super::redis_server::{DEADLINE, RedisAway, RedisServer, in_time, script, try_out};
 use super::standing::{Exhausted, Standing};
 
 /// How many decisions one script may make, so that no other client of the server waits long for it.
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     server: RedisServer,
     limits: RateLimits,
     script: Script,
+    deadline: Duration,
     is_away: AtomicBool,
 }
 
@@ -63,7 +64,7 @@ struct Connected {
 
 impl Shared {
     pub(crate) fn new(server: RedisServer, limits: RateLimits) -> Self {
-        Self { server, limits, script: script(), is_away: AtomicBool::new(false) }
+        Self { server, limits, script: script(), deadline: DEADLINE, is_away: AtomicBool::new(false) }
     }
 }
 
@@ -120,7 +121,7 @@ impl Link {
             let together = waiting.len().min(TOGETHER);
             waiting.drain(..together).collect()
         };
-        match in_time(self.decide_all(&asked)).await {
+        match in_time(self.shared.deadline, self.decide_all(&asked)).await {
             Ok(micros) => {
                 let mut micros = micros.into_iter();
                 for Asked { buckets, answer } in asked {
@@ -216,7 +217,8 @@ impl Link {
         actix_web::rt::spawn(async move {
             loop {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
-                let looked = in_time(async { try_out(&mut link.connect().await?).await }).await;
+                let looked =
+                    in_time(link.shared.deadline, async { try_out(&mut link.connect().await?).await }).await;
                 if looked.is_ok() {
                     break;
                 }
@@ -247,7 +249,9 @@ mod tests {
 
     fn link(redis: &TestRedis, limits: RateLimits) -> Rc<Link> {
         let server = RedisServer::parse(&redis.url()).unwrap();
-        Rc::new(Link::new(Arc::new(Shared::new(server, limits)), "test".to_owned()))
+        // However busy the machine is.
+        let shared = Shared { deadline: Duration::from_secs(60), ..Shared::new(server, limits) };
+        Rc::new(Link::new(Arc::new(shared), "test".to_owned()))
     }
 
     /// What is left under each policy that was looked at, and whether the request is let in.
