@@ -5,14 +5,13 @@
 
 mod cost;
 mod pool;
+mod room;
 mod stored;
 
 use std::fmt;
-use std::hint::black_box;
-use std::mem;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::password::{NewPassword, PasswordAttempt, PasswordHash, PasswordRejection, has_allowed_length};
 pub use cost::{ScryptCost, ScryptCostError};
 use pool::{Limits, Pool};
+use room::Room;
 use stored::{SALT_BYTES, StoredHash};
 
 /// How much one hash costs, and how many may be made and waited for.
@@ -61,9 +61,7 @@ pub struct Hasher {
     params: Params,
     dummy: StoredHash,
     runs: Arc<AtomicU64>,
-    /// Kept free until the first run. Given up before, it would be due to be purged when a burst begins, and
-    /// runs have to go round what is being purged.
-    room: Mutex<Vec<u8>>,
+    room: Room,
     random: Arc<dyn SecureRandom + Send + Sync>,
 }
 
@@ -122,13 +120,13 @@ impl Hasher {
             linger: LINGER,
         };
         let params = Params::try_from(config.cost)?;
-        let room = room_for(config.cost.memory().saturating_mul(limits.permits));
+        let room = Room::find(config.cost.memory().saturating_mul(limits.permits));
         Ok(Self {
             params,
             dummy: StoredHash::dummy(config.cost).ok_or(ScryptCostError)?,
             pool: Pool::new(limits),
             runs: Arc::default(),
-            room: Mutex::new(room),
+            room,
             random,
         })
     }
@@ -212,7 +210,7 @@ impl Hasher {
         from: ClientNetwork,
         scrypt: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HasherError> {
-        drop(mem::take(&mut *self.room.lock().unwrap_or_else(PoisonError::into_inner)));
+        self.room.leave();
         let runs = Arc::clone(&self.runs);
         let counted = move || {
             runs.fetch_add(1, Ordering::Relaxed);
@@ -229,22 +227,6 @@ impl fmt::Debug for Hasher {
             .field("runs", &self.runs())
             .finish_non_exhaustive()
     }
-}
-
-/// Has the allocator find room for the memory of all runs at once: what is returned takes none until it is
-/// used. mimalloc makes an arena for it, in which each run finds the place of the one before. Among all
-/// else, where it would lie without this, a run loses its place to something small now and then, and the
-/// old place stays resident for a second beside the new one. (The first arena is too small for a run, so
-/// that everything else lies there for as long as it takes less than 128 MiB: `.cargo/config.toml`.)
-fn room_for(bytes: usize) -> Vec<u8> {
-    /// mimalloc begins each run in a chunk of its own, of 32 MiB, and ends it a little way into the last.
-    const MORE: usize = 4;
-    /// It makes no arena of more than 2 GiB, what it keeps of each included.
-    const MOST: usize = (2 << 30) - (4 << 20);
-    let mut room = Vec::new();
-    // Without it there is room as well.
-    let _ = room.try_reserve_exact(bytes.saturating_add(bytes / MORE).min(MOST));
-    black_box(room)
 }
 
 /// How long a thread stays without work. A little longer than mimalloc's purge delay of one second: a thread

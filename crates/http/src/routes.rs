@@ -1,8 +1,8 @@
 //! Every route of the API: who may use it, what it takes, who answers.
 //!
-//! Architecture invariant: no route exists outside this table, except the pages of `docs.rs` and, on a socket of
-//! their own, the `metrics.rs`. The
-//! middleware of each route is made from its row, so a handler cannot forget to check authority.
+//! Architecture invariant: no route exists outside this table, except the pages of `docs.rs` and, on a socket
+//! of its own, the one of `metrics.rs`. The middleware of each route is made from its row, so a handler cannot
+//! forget to check authority.
 
 use std::rc::Rc;
 
