@@ -81,7 +81,7 @@ pub(crate) struct Options {
           value_parser = clap::value_parser!(u64).range(0..=600))]
     pub(crate) refresh_grace: u64,
 
-    /// Password hashes that run at once, 128 MiB each; one for each core when absent.
+    /// Password hashes that run at once, 128 MiB each; one for each core when absent, and never more.
     #[arg(long, global = true, env = "CRYPTOPAY_HASH_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) hash_threads: Option<u16>,
 

@@ -80,7 +80,8 @@ fn keep<T>(result: anyhow::Result<T>, wrong: &mut Vec<String>) -> Option<T> {
 
 fn auth_config(options: &Options, issuer: String) -> AuthConfig {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let permits = options.hash_threads.map_or(cores, usize::from);
+    // More than can run would make none of them faster, and take each its memory.
+    let permits = options.hash_threads.map_or(cores, |threads| usize::from(threads).min(cores));
     let change = |accepted: bool| if accepted { Change::Accepted } else { Change::Refused };
     AuthConfig {
         access_ttl: Duration::from_secs(options.access_ttl),
